@@ -1,0 +1,50 @@
+// The publisher: drives a Source and appends what it delivers to the change log, in batches that
+// are made durable together (group commit), with heartbeats when the source is idle. It releases
+// the source only what the log holds durably.
+//
+// Threads: run() on one thread until the stop token says so; status() from any thread.
+// Errors: throws Error or Fenced; the caller decides about a retry (start over with run()).
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "capture/source.h"
+#include "state/change_log.h"
+
+namespace tandem::capture {
+
+struct PublisherOptions {
+  std::chrono::milliseconds heartbeat{10'000};
+  std::size_t batch_bytes =
+      1U << 20U;  // append when so much has come together, or when the source pauses
+};
+
+struct PublisherStatus {
+  state::Checkpoint checkpoint;  // durable in the log
+  std::uint64_t epoch = 0;
+  std::int64_t transactions = 0, changes = 0, snapshot_rows = 0;
+  bool snapshotting = false;
+};
+
+class Publisher {
+ public:
+  Publisher(Source& source, state::ChangeLog& log, PublisherOptions options);
+  ~Publisher();
+  /// Claims source and log and publishes until stopped.
+  void run(std::stop_token stop);
+  PublisherStatus status() const;
+  /// Asks for a table to be read again; thread-safe.
+  void request_snapshot(const std::string& table);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tandem::capture

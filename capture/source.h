@@ -1,0 +1,121 @@
+// The seam to a source database: a stream of whole transactions and snapshot chunks.
+//
+// Delivery promise: every committed change of a captured table is delivered at least once, in
+// commit order, until release() says that the log holds it durably; the checkpoint handed back to
+// start() continues exactly there. What cannot be continued (another file, a lost slot, a fenced
+// owner) is said by the result of start() or by an exception, never passed over. Threads: one
+// thread drives a Source; wake() may be called from any thread. Errors: Error ends the unit of work
+// and may be retried by calling start() again; Fenced must not.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "state/record.h"
+
+namespace tandem::capture {
+
+/// A table to capture, as configured.
+struct TableRequest {
+  std::string name;
+  std::vector<std::string> key;  // for a table that declares none; empty: its primary key
+  bool replace_victims = true;   // SQLite: log the keys that a REPLACE is about to displace
+};
+
+/// What the source's catalog says, for `check`, `init` and the config's checks.
+struct ForeignKey {
+  std::vector<std::string> columns;
+  std::string parent;
+  std::vector<std::string> parent_columns;
+};
+struct CatalogTable {
+  state::TableSchema schema;  // key empty: no usable key
+  std::string refusal;        // why it cannot be captured, "" if it can
+  std::vector<ForeignKey> foreign_keys;
+  std::vector<std::string> primary_key;
+  std::int64_t estimated_rows = 0;
+};
+struct Catalog {
+  std::vector<CatalogTable> tables;
+  const CatalogTable* find(std::string_view name) const;
+};
+
+/// One line of a preflight.
+struct Finding {
+  enum class Level { kOk, kWarning, kFailure } level = Level::kOk;
+  std::string subject;  // "table Track", "source"
+  std::string text;     // what is so
+  std::string advice;   // what to do; "" for kOk
+};
+
+/// Where a source puts what it found. Implemented by the publisher, which appends to the log.
+/// A transaction may be handed over in many calls; it exists for readers only after end().
+class Transactions {
+ public:
+  virtual ~Transactions() = default;
+  virtual void begin(state::SourcePosition position, std::int64_t ts_ms) = 0;
+  virtual void schema(state::TableSchema schema, bool reread) = 0;
+  virtual void change(const std::string& table, state::Op op, state::Row key_before,
+                      state::Row after) = 0;
+  virtual void chunk(const std::string& table, state::Row from, state::Row to,
+                     std::vector<state::Row> rows, std::vector<state::Row> touched) = 0;
+  virtual void end(state::Checkpoint checkpoint) = 0;
+  /// Changes may be missing from here on; the source starts to snapshot every table again.
+  virtual void gap(std::string reason) = 0;
+};
+
+class Source {
+ public:
+  virtual ~Source() = default;
+
+  virtual Catalog catalog() = 0;
+  virtual std::vector<Finding> check() = 0;
+  /// Makes / removes what capture needs at the source. Idempotent.
+  virtual void install() = 0;
+  virtual void uninstall() = 0;
+
+  /// Claims the source for this log and returns the epoch to write with: 1 + the largest of the
+  /// log's newest, the owner's, and Unix milliseconds. The caller claims the log with it, reads the
+  /// tail again, and calls resume().
+  virtual std::uint64_t claim(const std::string& log_identity, std::uint64_t log_epoch) = 0;
+  /// Continues behind the checkpoint (none: a first snapshot). Reports a gap by itself if it must.
+  virtual void resume(std::optional<state::Checkpoint> checkpoint, Transactions& out) = 0;
+
+  /// Waits up to `wait` for something to do, and publishes at most one transaction or snapshot
+  /// chunk. Returns false when there was nothing.
+  virtual bool poll(std::chrono::milliseconds wait, std::stop_token stop, Transactions& out) = 0;
+  /// Everything up to and including this checkpoint is durable in the log: let go of it.
+  virtual void release(const state::Checkpoint& checkpoint) = 0;
+  /// The checkpoint as of now, for a heartbeat.
+  virtual state::Checkpoint checkpoint() const = 0;
+  /// Reads the table again from its start.
+  virtual void request_snapshot(const std::string& table) = 0;
+  /// May this agent still write to the target? Throws Fenced if another has taken over.
+  /// Thread-safe.
+  virtual void assert_owner() = 0;
+
+  /// The newest position committed at the source, for lag and for `run --once`. Thread-safe.
+  virtual state::SourcePosition newest() = 0;
+};
+
+/// Reads a table of the source in chunks, for verify. A connection of its own; one thread.
+class SourceReader {
+ public:
+  virtual ~SourceReader() = default;
+  struct Page {
+    std::vector<state::Row> rows;
+    state::Row to;                   // empty: this was the last page
+    state::SourcePosition position;  // of the read transaction
+  };
+  virtual Page read(const state::TableSchema& table, const state::Row& from, std::size_t limit) = 0;
+  /// One row by key and the position of the read transaction.
+  virtual std::pair<std::optional<state::Row>, state::SourcePosition> read_row(
+      const state::TableSchema& table, const state::Row& key) = 0;
+};
+
+}  // namespace tandem::capture

@@ -1,0 +1,71 @@
+// The reconciler: makes dirty documents right. Level-triggered: build, hash, compare with the
+// ledger, write if different, record. It may be killed and repeated at any point.
+//
+// Promise: an item is written only from a whole, committed state of the replica (Committed prefix);
+// a document whose hash did not change costs no call (Silence when equal); what cannot be written
+// blocks its own document alone (Quarantine); an item key has one owning document. Threads: run()
+// on one thread; status() from any. Errors: Error, Fenced (a higher epoch at the target).
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "sink/relations.h"
+#include "sink/target.h"
+#include "state/ledger.h"
+#include "state/replica.h"
+
+namespace tandem::sink {
+
+struct ReconcilerOptions {
+  std::string pipeline;  // the config's name; items carry "pipeline/document"
+  std::string attribute = "_tandem";
+  std::size_t round_documents = 2000;  // documents built in one round
+  bool prune = false;                  // delete the items of documents that are no longer declared
+  std::function<void()>
+      assert_owner;  // throws Fenced; called before sends when the last call is older than `lease`
+  std::chrono::milliseconds lease{2000};
+  std::vector<std::string>
+      made_tables;  // target tables that init just made: first loads may be batched
+};
+
+struct DocumentStatus {
+  std::string name, resting;
+  std::int64_t items = 0, dead_letters = 0;
+  double progress = 1.0;  // of a first load or wide expansion
+};
+
+struct ReconcilerStatus {
+  state::Version
+      applied;  // everything caused up to this offset is at the target, dead letters aside
+  std::int64_t dirty = 0, built = 0, unchanged = 0, written = 0, deleted = 0, dead_letters = 0;
+  std::vector<DocumentStatus> documents;
+  bool idle = false;  // nothing dirty, nothing in flight at the replica's newest offset
+};
+
+class Reconciler {
+ public:
+  Reconciler(std::string replica_path, state::Ledger& ledger, Target& target,
+             DocumentSet& documents, ReconcilerOptions options);
+  ~Reconciler();
+  /// Works until stopped.
+  void run(std::stop_token stop);
+  /// The replica has committed something. Thread-safe.
+  void wake();
+  ReconcilerStatus status() const;
+  /// Blocks until everything that the replica holds at `offset` is settled, or stop. Thread-safe.
+  bool wait_applied(state::Offset offset, std::stop_token stop);
+
+  /// Requests from the inbox, done by the reconciler's thread at its next round.
+  void drop_dead_letter(const std::string& document, const std::string& root);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tandem::sink

@@ -1,0 +1,69 @@
+// Walks the declared relations backwards: from a changed row to the documents that it may make
+// wrong. Implements the fold's listener, inside the fold's transaction and thread.
+//
+// A changed row is walked before it is written (in the state before) and after (in the state
+// after), so a child that moves dirties both parents; and only when a column that the document uses
+// has changed. More than `wide_at` documents become one wide mark, expanded by the reconciler in
+// steps.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "sink/document.h"
+#include "state/replica.h"
+
+namespace tandem::sink {
+
+/// The declared documents, compiled against the replica's present tables. Shared by the fold (which
+/// recompiles) and the reconciler (which asks for the newest). Thread-safe.
+class DocumentSet {
+ public:
+  DocumentSet(std::vector<DocumentSpec> specs, std::vector<TargetTable> targets);
+  const std::vector<DocumentSpec>& specs() const { return specs_; }
+  const std::vector<TargetTable>& targets() const { return targets_; }
+  /// One entry a spec; `document` is null while it cannot be compiled (a table is missing or has
+  /// lost a column), `resting` says why the document must not be built now, "" if it may.
+  struct Entry {
+    std::shared_ptr<const Document> document;
+    std::string resting;
+  };
+  std::vector<Entry> entries() const;
+  /// Grows with every recompilation.
+  std::uint64_t generation() const;
+  void recompile(const std::unordered_map<std::string, state::ReplicaTable>& tables);
+
+ private:
+  const std::vector<DocumentSpec> specs_;
+  const std::vector<TargetTable> targets_;
+  mutable std::mutex mutex_;
+  std::vector<Entry> entries_;
+  std::uint64_t generation_ = 0;
+};
+
+class Relations : public state::FoldListener {
+ public:
+  explicit Relations(DocumentSet& documents, std::size_t wide_at = 1000);
+  ~Relations() override;
+  void tables_changed(state::Database& replica,
+                      const std::unordered_map<std::string, state::ReplicaTable>& tables,
+                      state::Marks& marks) override;
+  void table_whole(const std::string& table, state::Marks& marks) override;
+  void row_changed(const state::TableSchema& table, const state::Row* before,
+                   const state::Row* after, bool applied, state::Marks& marks) override;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Expands a wide mark: roots of the document that reach `values` by `path`, after `after`, in key
+/// order, at most `limit`. Path 0: all roots. Over any connection to the replica.
+std::vector<std::string> expand_wide_mark(state::Database& replica, const Document& document,
+                                          std::int64_t path, const state::Row& values,
+                                          const std::string& after, std::size_t limit);
+
+}  // namespace tandem::sink

@@ -1,0 +1,61 @@
+// The seam to the change log: one ordered, durable log of whole transactions.
+//
+// Delivery promise: what append() returned for is durable (power loss included) and is read in the
+// order of its offsets, by every reader, from any offset still kept. Nothing is delivered to a
+// reader before it is durable. Readers see batches whose grouping means nothing; the grammar in
+// record.h is the only structure. One writer at a time: append() by an older epoch throws Fenced.
+// Threads: append, prune and readers may run at once, each reader on a thread of its own.
+// Errors: Error (disk full, broken file, lost broker), Fenced.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "state/record.h"
+
+namespace tandem::state {
+
+/// What capture learns from the log's tail when it starts.
+struct LogTail {
+  std::uint64_t epoch = 0;  // newest in the log; 0: none
+  std::optional<Checkpoint>
+      checkpoint;   // of the newest whole End or Heartbeat (after the newest Gap: none)
+  Offset next = 0;  // the offset that the next record will get
+};
+
+class LogReader {
+ public:
+  virtual ~LogReader() = default;
+  /// The next records, in order; null when none came in time or a stop was asked for.
+  /// Throws Error if the wanted offset is gone by retention (the message says so).
+  virtual std::shared_ptr<const Batch> next(std::chrono::milliseconds wait,
+                                            std::stop_token stop) = 0;
+};
+
+class ChangeLog {
+ public:
+  virtual ~ChangeLog() = default;
+
+  /// Random, made with the log (32 hexadecimal digits). Another identity means: fold anew.
+  virtual const std::string& identity() const = 0;
+  virtual LogTail read_tail() = 0;
+  /// Begins to write as `epoch` (which must be above every epoch in the log): appends the Epoch
+  /// record. From here on an append by an older writer throws Fenced.
+  virtual void claim(std::uint64_t epoch) = 0;
+  /// Appends all records of the batch and makes them durable; fills `offsets` and `epoch`.
+  virtual void append(std::shared_ptr<Batch> batch) = 0;
+  /// Reads from the first record at or after `from`.
+  virtual std::unique_ptr<LogReader> reader(Offset from) = 0;
+  /// Oldest offset kept, and the offset after the newest record.
+  virtual Offset first() = 0;
+  virtual Offset next() = 0;
+  /// Lets go of whole blocks before `needed_from` that are beyond the configured age and size.
+  virtual void prune(Offset needed_from) = 0;
+  /// Bytes on disk, for status.
+  virtual std::uint64_t size_bytes() = 0;
+};
+
+}  // namespace tandem::state

@@ -1,0 +1,53 @@
+// The shape of one source table, as capture read it from the catalog and as it travels in the log.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "state/value.h"
+
+namespace tandem::state {
+
+/// What a column's values mean beyond their storage kind. For SQLite every column is kAny: the
+/// storage class of each value decides. PostgreSQL columns carry what their exact text means.
+enum class ColumnForm : std::uint8_t {
+  kAny,
+  kBoolean,  // integer 0 or 1
+  kInteger,
+  kFloat,    // real, or text NaN / Infinity / -Infinity
+  kDecimal,  // exact decimal text, or NaN / Infinity / -Infinity
+  kText,
+  kBytes,
+  kJson,
+  kTimestamp,  // exact text of the server
+};
+
+struct Column {
+  std::string name;
+  std::string declared_type;         // as the source declares it; "" for none
+  std::string collation = "BINARY";  // of SQLite; replica columns keep it
+  ColumnForm form = ColumnForm::kAny;
+  bool generated = false;
+  friend bool operator==(const Column&, const Column&) = default;
+};
+
+struct TableSchema {
+  std::string name;  // "Track", or "schema.table" where not public
+  std::vector<Column> columns;
+  std::vector<int> key;  // indexes into columns, in key order; never empty
+  std::vector<std::vector<int>>
+      unique_keys;  // every full unique key over plain columns, `key` included
+
+  /// Index of the column, or -1. Names compare as SQL identifiers do at the source (SQLite: ASCII
+  /// case-insensitive; the caller passes the name as written).
+  int find(std::string_view column) const;
+  /// The key's values out of a whole row.
+  Row key_of(const Row& row) const;
+  /// A 64-bit hash over columns and key: changes when (and practically only when) they change.
+  std::uint64_t fingerprint() const;
+  friend bool operator==(const TableSchema&, const TableSchema&) = default;
+};
+
+}  // namespace tandem::state
