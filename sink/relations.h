@@ -18,8 +18,13 @@
 
 namespace tandem::sink {
 
-/// The declared documents, compiled against the replica's present tables. Shared by the fold (which
-/// recompiles) and the reconciler (which asks for the newest). Thread-safe.
+/// The declared documents, compiled against the replica's tables. Thread-safe.
+///
+/// A snapshot of the replica has tables of its own, and the fold's open transaction is ahead of
+/// what any reader sees. So Relations compiles a set of its own for the fold (it takes only specs
+/// and targets from the one it is given), and a reader that builds calls recompile() with its own
+/// snapshot's tables whenever it renews: ReplicaReader::tables(). The call is cheap while nothing
+/// has changed.
 class DocumentSet {
  public:
   DocumentSet(std::vector<DocumentSpec> specs, std::vector<TargetTable> targets);
@@ -32,9 +37,10 @@ class DocumentSet {
     std::string resting;
   };
   std::vector<Entry> entries() const;
-  /// Grows with every recompilation.
+  /// Grows whenever an entry changes.
   std::uint64_t generation() const;
-  void recompile(const std::unordered_map<std::string, state::ReplicaTable>& tables);
+  /// Compiles against these tables and says what rests. True if an entry changed.
+  bool recompile(const std::unordered_map<std::string, state::ReplicaTable>& tables);
 
  private:
   const std::vector<DocumentSpec> specs_;

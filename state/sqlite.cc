@@ -108,6 +108,11 @@ Statement& Statement::bind_null(int index) {
   return *this;
 }
 
+Statement& Statement::bind_column(int index, const Statement& from, int column) {
+  check(sqlite3_bind_value(handle_, index, sqlite3_column_value(from.handle_, column)));
+  return *this;
+}
+
 Statement& Statement::bind_row(int first, const Row& row) {
   for (const Value& value : row) bind(first++, value);
   return *this;
@@ -137,19 +142,36 @@ void Statement::reset() { sqlite3_reset(handle_); }
 
 int Statement::column_count() const { return sqlite3_column_count(handle_); }
 
-Value Statement::value(int column) const {
+ValueKind Statement::kind(int column) const {
   switch (sqlite3_column_type(handle_, column)) {
     case SQLITE_INTEGER:
-      return Value::integer(sqlite3_column_int64(handle_, column));
+      return ValueKind::kInteger;
     case SQLITE_FLOAT:
-      return Value::real(sqlite3_column_double(handle_, column));
+      return ValueKind::kReal;
     case SQLITE_TEXT:
-      return Value::text(std::string(view(column)));
+      return ValueKind::kText;
     case SQLITE_BLOB:
-      return Value::blob(std::string(view(column)));
+      return ValueKind::kBlob;
     default:
-      return Value::null();
+      return ValueKind::kNull;
   }
+}
+
+Value Statement::value(int column) const {
+  switch (kind(column)) {
+    case ValueKind::kInteger:
+      return Value::integer(sqlite3_column_int64(handle_, column));
+    case ValueKind::kReal:
+      return Value::real(sqlite3_column_double(handle_, column));
+    case ValueKind::kText:
+      return Value::text(std::string(view(column)));
+    case ValueKind::kBlob:
+      return Value::blob(std::string(view(column)));
+    case ValueKind::kNull:
+    case ValueKind::kUnchanged:
+      break;
+  }
+  return Value::null();
 }
 
 std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(handle_, column); }

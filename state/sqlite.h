@@ -46,6 +46,8 @@ class Statement {
   Statement& bind(int index, std::string_view text);
   Statement& bind_blob(int index, std::string_view bytes);
   Statement& bind_null(int index);
+  /// Binds a column of another statement's current row, whatever its storage class.
+  Statement& bind_column(int index, const Statement& from, int column);
   /// Binds all values of the row from `first` on.
   Statement& bind_row(int first, const Row& row);
 
@@ -56,6 +58,7 @@ class Statement {
   void reset();  // bindings are kept
 
   int column_count() const;
+  ValueKind kind(int column) const;
   Value value(int column) const;
   std::int64_t integer(int column) const;
   double real(int column) const;
