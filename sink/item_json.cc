@@ -1,0 +1,236 @@
+// Items as text: DynamoDB's JSON, where each value names its type, and plain JSON for people.
+//
+//   {"S": "x"} {"N": "1.5"} {"B": "base64"} {"BOOL": true} {"NULL": true}
+//   {"L": [value, …]} {"M": {"name": value, …}} {"SS": ["x", …]} {"NS": […]} {"BS": […]}
+#include <array>
+
+#include "sink/base64.h"
+#include "sink/item.h"
+#include "sink/item_check.h"
+
+namespace tandem::sink {
+namespace {
+
+constexpr std::array<bool, 256> escaped_characters() {
+  std::array<bool, 256> escaped{};
+  for (std::size_t i = 0; i < 0x20; i++) escaped[i] = true;
+  escaped['"'] = true;
+  escaped['\\'] = true;
+  return escaped;
+}
+constexpr std::array<bool, 256> kEscaped = escaped_characters();
+
+void append_escape(char letter, std::string& out) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  switch (letter) {
+    case '"':
+      out += "\\\"";
+      return;
+    case '\\':
+      out += "\\\\";
+      return;
+    case '\n':
+      out += "\\n";
+      return;
+    case '\r':
+      out += "\\r";
+      return;
+    case '\t':
+      out += "\\t";
+      return;
+    default: {
+      auto byte = static_cast<unsigned char>(letter);
+      out += "\\u00";
+      out.push_back(kDigits[byte >> 4U]);
+      out.push_back(kDigits[byte & 15U]);
+    }
+  }
+}
+
+void append_string(std::string_view text, std::string& out) {
+  out.push_back('"');
+  std::size_t start = 0;
+  for (std::size_t i = 0; i < text.size(); i++) {
+    if (!kEscaped[static_cast<unsigned char>(text[i])]) continue;
+    out.append(text, start, i - start);
+    append_escape(text[i], out);
+    start = i + 1;
+  }
+  out.append(text, start);
+  out.push_back('"');
+}
+
+void append_set(const char* tag, const Attribute& set, std::string& out) {
+  out += tag;
+  out += '[';
+  bool first = true;
+  for (const Attribute& element : set.elements()) {
+    if (!first) out.push_back(',');
+    first = false;
+    if (element.type() == AttributeType::kBinary) {
+      out.push_back('"');
+      append_base64(element.text(), out);
+      out.push_back('"');
+    } else {
+      append_string(element.text(), out);
+    }
+  }
+  out += "]}";
+}
+
+/// For people: what is not UTF-8 is shown byte by byte as U+FFFD, so that the output is JSON.
+void append_shown_string(std::string_view text, std::string& out) {
+  if (is_utf8(text)) {
+    append_string(text, out);
+    return;
+  }
+  std::string shown;
+  for (char letter : text) {
+    if (static_cast<unsigned char>(letter) < 0x80) {
+      shown.push_back(letter);
+    } else {
+      shown += "\xEF\xBF\xBD";
+    }
+  }
+  append_string(shown, out);
+}
+
+void append_line(int indent, int level, std::string& out) {
+  if (indent < 0) return;
+  out.push_back('\n');
+  out.append(static_cast<std::size_t>(indent) * static_cast<std::size_t>(level), ' ');
+}
+
+void append_plain(const Attribute& attribute, int indent, int level, std::string& out);
+
+void append_plain_map(const AttributeMap& entries, int indent, int level, std::string& out) {
+  out.push_back('{');
+  bool first = true;
+  for (const auto& [name, value] : entries) {
+    if (!first) out.push_back(',');
+    first = false;
+    append_line(indent, level + 1, out);
+    append_shown_string(name, out);
+    out += indent < 0 ? ":" : ": ";
+    append_plain(value, indent, level + 1, out);
+  }
+  if (!first) append_line(indent, level, out);
+  out.push_back('}');
+}
+
+void append_plain(const Attribute& attribute, int indent, int level, std::string& out) {
+  switch (attribute.type()) {
+    case AttributeType::kNull:
+      out += "null";
+      return;
+    case AttributeType::kBool:
+      out += attribute.as_bool() ? "true" : "false";
+      return;
+    case AttributeType::kString:
+      append_shown_string(attribute.text(), out);
+      return;
+    case AttributeType::kNumber:
+      out += attribute.text();
+      return;
+    case AttributeType::kBinary:
+      out.push_back('"');
+      append_base64(attribute.text(), out);
+      out.push_back('"');
+      return;
+    case AttributeType::kMap:
+      append_plain_map(attribute.entries(), indent, level, out);
+      return;
+    default: {
+      out.push_back('[');
+      bool first = true;
+      for (const Attribute& element : attribute.elements()) {
+        if (!first) out.push_back(',');
+        first = false;
+        append_line(indent, level + 1, out);
+        append_plain(element, indent, level + 1, out);
+      }
+      if (!first) append_line(indent, level, out);
+      out.push_back(']');
+    }
+  }
+}
+
+}  // namespace
+
+void write_dynamodb_json(const Attribute& attribute, std::string& out) {
+  switch (attribute.type()) {
+    case AttributeType::kNull:
+      out += R"({"NULL":true})";
+      return;
+    case AttributeType::kBool:
+      out += attribute.as_bool() ? R"({"BOOL":true})" : R"({"BOOL":false})";
+      return;
+    case AttributeType::kString:
+      out += R"({"S":)";
+      append_string(attribute.text(), out);
+      out.push_back('}');
+      return;
+    case AttributeType::kNumber:
+      out += R"({"N":")";
+      out += attribute.text();
+      out += "\"}";
+      return;
+    case AttributeType::kBinary:
+      out += R"({"B":")";
+      append_base64(attribute.text(), out);
+      out += "\"}";
+      return;
+    case AttributeType::kMap:
+      out += R"({"M":)";
+      write_dynamodb_json(attribute.entries(), out);
+      out.push_back('}');
+      return;
+    case AttributeType::kList: {
+      out += R"({"L":[)";
+      bool first = true;
+      for (const Attribute& element : attribute.elements()) {
+        if (!first) out.push_back(',');
+        first = false;
+        write_dynamodb_json(element, out);
+      }
+      out += "]}";
+      return;
+    }
+    case AttributeType::kStringSet:
+      append_set(R"({"SS":)", attribute, out);
+      return;
+    case AttributeType::kNumberSet:
+      append_set(R"({"NS":)", attribute, out);
+      return;
+    case AttributeType::kBinarySet:
+      append_set(R"({"BS":)", attribute, out);
+      return;
+  }
+}
+
+void write_dynamodb_json(const Item& item, std::string& out) {
+  out.push_back('{');
+  bool first = true;
+  for (const auto& [name, value] : item) {
+    if (!first) out.push_back(',');
+    first = false;
+    append_string(name, out);
+    out.push_back(':');
+    write_dynamodb_json(value, out);
+  }
+  out.push_back('}');
+}
+
+std::string to_plain_json(const Item& item, int indent) {
+  std::string out;
+  append_plain_map(item, indent, 0, out);
+  return out;
+}
+
+std::string to_plain_json(const Attribute& attribute) {
+  std::string out;
+  append_plain(attribute, -1, 0, out);
+  return out;
+}
+
+}  // namespace tandem::sink
