@@ -1,0 +1,87 @@
+"""Fixtures of the system tests: the binaries, one DynamoDB Local a worker, fresh deployments."""
+
+import os
+import pathlib
+
+import pytest
+
+import chinook
+import dynamodb_local
+from deployment import CHINOOK_CONFIG, REPOSITORY, Deployment
+
+
+def missing(what):
+    """For a person a test without its server is skipped, in CI it fails."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what} (in CI this fails)")
+    pytest.skip(what)
+
+
+def _binary(variable, default):
+    path = pathlib.Path(os.environ.get(variable, REPOSITORY / default))
+    if not path.exists():
+        missing(f"{path} is not built: run ./dev test system")
+    return path
+
+
+@pytest.fixture(scope="session")
+def binary():
+    """The release build, or what TANDEM names."""
+    return _binary("TANDEM", "build/tandem")
+
+
+@pytest.fixture(scope="session")
+def debug_binary():
+    """The test build, with failpoints compiled in, or what TANDEM_DEBUG names."""
+    return _binary("TANDEM_DEBUG", "build/debug/tandem")
+
+
+@pytest.fixture(scope="session")
+def dynamodb_server(tmp_path_factory):
+    if dynamodb_local.home() is None:
+        missing("DynamoDB Local is not here: run ./dev test system")
+    server = dynamodb_local.DynamodbLocal(tmp_path_factory.mktemp("dynamodb"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def dynamodb(dynamodb_server):
+    """DynamoDB Local without a table."""
+    dynamodb_server.delete_tables()
+    return dynamodb_server
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A copy of the real Chinook."""
+    if chinook.find() is None:
+        missing("the Chinook database is not here: CHINOOK_DB=FILE names it")
+    return chinook.copy_to(tmp_path / "chinook.db")
+
+
+@pytest.fixture
+def small_source(tmp_path):
+    """A small Chinook, for tests of many rounds."""
+    if chinook.find() is None:
+        missing("the Chinook database is not here: CHINOOK_DB=FILE names it")
+    return chinook.small_copy_to(tmp_path / "small.db")
+
+
+@pytest.fixture
+def deploy(tmp_path, binary):
+    """deploy(source, …) makes a Deployment; what it leaves running is killed at the end."""
+    made = []
+
+    def make(source, *, config=CHINOOK_CONFIG, endpoint="", use=None, name="", environment=None):
+        directory = tmp_path / (name or f"deployment-{len(made)}")
+        directory.mkdir()
+        if isinstance(config, str):
+            text, config = config, directory / "tandem.yaml"
+            config.write_text(text)
+        made.append(Deployment(use or binary, directory, config, source, endpoint, environment))
+        return made[-1]
+
+    yield make
+    for deployment in made:
+        deployment.kill_all()
