@@ -10,25 +10,24 @@ namespace {
 
 constexpr std::size_t kMaximumNameSize = 65535;
 
+/// Pairs of significant decimal digits, aligned at the point, a byte each; one byte for the
+/// exponent, one for a minus sign. `digits` is canonical (plain notation).
 std::size_t number_size(std::string_view digits) {
-  // Two significant digits a byte, one byte for the exponent, one for a sign.
   std::size_t sign = 0;
   if (!digits.empty() && digits.front() == '-') {
     sign = 1;
     digits.remove_prefix(1);
   }
-  std::size_t significant = 0;
-  std::size_t zeros = 0;  // not known yet to stand before another digit
-  for (char letter : digits) {
-    if (letter == '.') continue;
-    if (letter == '0') {
-      if (significant > 0) zeros++;
-      continue;
-    }
-    significant += zeros + 1;
-    zeros = 0;
-  }
-  return (significant + 1) / 2 + 1 + sign;
+  const std::size_t first = digits.find_first_not_of("0.");
+  if (first == std::string_view::npos) return 1;
+  const std::size_t last = digits.find_last_not_of("0.");
+  const std::size_t point = std::min(digits.find('.'), digits.size());
+  // Which pair a digit is in, counted leftwards; the point stands before pair 128, so that
+  // the fraction's pairs are numbers above zero too.
+  auto pair_of = [&](std::size_t i) {
+    return i < point ? (256 + point - 1 - i) / 2 : (256 + point - i) / 2;
+  };
+  return pair_of(first) - pair_of(last) + 1 + 1 + sign;
 }
 
 std::size_t value_size(const Attribute& value) {
@@ -91,26 +90,26 @@ std::string check_name(std::string_view name) {
   return "";
 }
 
-/// `path` names the top-level attribute; what is wrong within it is said about it.
-std::string check_value(const Attribute& value, std::string_view path, int depth) {
+/// `path` names the top-level attribute; what is wrong within it is said about it. A top-level
+/// value is on level 1.
+std::string check_value(const Attribute& value, std::string_view path, int level) {
   switch (value.type()) {
     case AttributeType::kString:
       if (!is_utf8(value.text())) return std::string(path) + ": the text is not valid UTF-8";
       return "";
     case AttributeType::kMap:
     case AttributeType::kList:
-      if (depth >= kMaximumNesting) {
-        return std::string(path) + ": nested deeper than 32 levels";
-      }
+      // What a container holds is one level deeper, even if it is empty.
+      if (level >= kMaximumNesting) return std::string(path) + ": nested deeper than 32 levels";
       for (const auto& [name, entry] : value.entries()) {
         if (std::string reason = check_name(name); !reason.empty()) {
           return std::string(path) + ": " + reason;
         }
-        if (std::string reason = check_value(entry, path, depth + 1); !reason.empty())
+        if (std::string reason = check_value(entry, path, level + 1); !reason.empty())
           return reason;
       }
       for (const Attribute& element : value.elements()) {
-        if (std::string reason = check_value(element, path, depth + 1); !reason.empty()) {
+        if (std::string reason = check_value(element, path, level + 1); !reason.empty()) {
           return reason;
         }
       }
@@ -174,7 +173,7 @@ std::string check_item(const Item& item, const TargetTable& table) {
   if (std::string reason = check_keys(item, table); !reason.empty()) return reason;
   for (const auto& [name, value] : item) {
     if (std::string reason = check_name(name); !reason.empty()) return reason;
-    if (std::string reason = check_value(value, name, 0); !reason.empty()) return reason;
+    if (std::string reason = check_value(value, name, 1); !reason.empty()) return reason;
   }
   std::size_t size = item_size(item);
   if (size > kMaximumItemSize) {

@@ -63,8 +63,8 @@ TEST(CheckItem, NestingLimitIsExact) {
     }
     return value;
   };
-  EXPECT_EQ(check_item(with(order(), "L", nested(32)), orders()), "");
-  EXPECT_NE(check_item(with(order(), "L", nested(33)), orders()), "");
+  EXPECT_EQ(check_item(with(order(), "L", nested(31)), orders()), "");
+  EXPECT_NE(check_item(with(order(), "L", nested(32)), orders()), "");
 }
 
 TEST(ItemSize, CountsAsTheServiceDocuments) {
@@ -72,6 +72,14 @@ TEST(ItemSize, CountsAsTheServiceDocuments) {
   EXPECT_EQ(item_size({{"a", Attribute()}}), 2U);
   EXPECT_EQ(item_size({{"a", Attribute::boolean(true)}}), 2U);
   EXPECT_EQ(item_size({{"a", Attribute::binary("xyz")}}), 4U);
+  EXPECT_EQ(item_size({{"a", Attribute::number("0")}}), 2U);
+  EXPECT_EQ(item_size({{"a", Attribute::number("1")}}), 3U);
+  EXPECT_EQ(item_size({{"a", Attribute::number("12")}}), 3U);
+  EXPECT_EQ(item_size({{"a", Attribute::number("100")}}), 3U);
+  EXPECT_EQ(item_size({{"a", Attribute::number("1.5")}}), 4U);
+  EXPECT_EQ(item_size({{"a", Attribute::number("15.5")}}), 4U);
+  EXPECT_EQ(item_size({{"a", Attribute::number("0.01")}}), 3U);
+  EXPECT_EQ(item_size({{"a", Attribute::number(std::string(38, '9'))}}), 21U);
   EXPECT_EQ(item_size({{"a", Attribute::number("1200")}}), 3U);
   EXPECT_EQ(item_size({{"a", Attribute::number("123")}}), 4U);
   EXPECT_EQ(item_size({{"a", Attribute::number("-123")}}), 5U);
