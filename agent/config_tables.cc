@@ -1,0 +1,44 @@
+// What a config asks of its source, and which of it this version cannot run yet.
+#include "agent/config.h"
+
+namespace tandem::agent {
+namespace {
+
+void gather_tables(const std::vector<sink::RelationSpec>& relations,
+                   std::map<std::string, capture::TableRequest>& tables) {
+  for (const sink::RelationSpec& relation : relations) {
+    tables[relation.table].name = relation.table;
+    gather_tables(relation.relations, tables);
+  }
+}
+
+}  // namespace
+
+std::vector<capture::TableRequest> captured_tables(const Config& config) {
+  std::map<std::string, capture::TableRequest> tables;
+  for (const sink::DocumentSpec& document : config.documents) {
+    tables[document.root].name = document.root;
+    gather_tables(document.relations, tables);
+  }
+  std::vector<capture::TableRequest> requests;
+  for (const auto& [name, request] : tables) {
+    auto settings = config.source.tables.find(name);
+    requests.push_back(settings != config.source.tables.end() ? settings->second : request);
+  }
+  return requests;
+}
+
+std::vector<sink::Mistake> unsupported_parts(const Config& config) {
+  std::vector<sink::Mistake> mistakes;
+  if (config.source.type == SourceType::kPostgres) {
+    mistakes.push_back({config.line_of("source.type"), "source.type",
+                        "PostgreSQL sources are not in this version; type: sqlite is", ""});
+  }
+  if (config.log.type == LogType::kKafka) {
+    mistakes.push_back({config.line_of("log.type"), "log.type",
+                        "the Kafka log is not in this version; type: embedded is", ""});
+  }
+  return mistakes;
+}
+
+}  // namespace tandem::agent

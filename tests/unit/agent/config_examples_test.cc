@@ -1,0 +1,57 @@
+// The example configs load, each with nothing but the variables that its own comments name.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "config_text.h"
+
+namespace tandem::agent {
+namespace {
+
+std::filesystem::path repository() {
+  return std::filesystem::path(__FILE__).parent_path() / ".." / ".." / "..";
+}
+
+std::string text_of(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  EXPECT_TRUE(file.good()) << path;
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+TEST(ConfigExamplesTest, ChinookTakesItsThreeVariables) {
+  Config config = parse(text_of(repository() / "config" / "chinook.yaml"),
+                        {{"LEGACY_DB", "/data/c.db"},
+                         {"DYNAMODB_ENDPOINT", "http://127.0.0.1:8000"},
+                         {"TANDEM_STATE", "/data/state"}});
+  EXPECT_EQ(config.name, "chinook");
+  EXPECT_EQ(config.source.path, "/data/c.db");
+  EXPECT_EQ(config.target.type, TargetType::kDynamodb);
+  EXPECT_EQ(config.target.endpoint, "http://127.0.0.1:8000");
+  EXPECT_EQ(config.state, "/data/state");
+  EXPECT_EQ(config.target.tables.size(), 4U);
+  EXPECT_EQ(config.documents.size(), 7U);
+  EXPECT_EQ(captured_tables(config).size(), 11U);
+  for (const sink::TargetTable& table : config.target.tables) {
+    EXPECT_EQ(table.key, (std::vector<std::string>{"PK", "SK"}));
+  }
+}
+
+TEST(ConfigExamplesTest, ChinookGoesToAwsWithoutAnEndpoint) {
+  Config config = parse(text_of(repository() / "config" / "chinook.yaml"), {{"LEGACY_DB", "c.db"}});
+  EXPECT_EQ(config.target.endpoint, "");
+  EXPECT_EQ(config.target.region, "us-east-1");
+  EXPECT_EQ(config.state, ".tandem");
+}
+
+TEST(ConfigExamplesTest, LocalLoads) {
+  Config config = parse(text_of(repository() / "config" / "local.yaml"), {{"LEGACY_DB", "c.db"}});
+  EXPECT_EQ(config.target.type, TargetType::kLocal);
+  EXPECT_EQ(config.target.path, "items.db");
+}
+
+}  // namespace
+}  // namespace tandem::agent

@@ -1,0 +1,157 @@
+#include "agent/config.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "config_text.h"
+
+namespace tandem::agent {
+namespace {
+
+const char kItem[] = "  d: {table: Items, root: Root, item: {PK: a, SK: b}}\n";
+
+TEST(ConfigTest, DefaultsHoldWhereNothingIsSaid) {
+  Config config = parse(with_documents(kItem));
+  EXPECT_EQ(config.name, "t");
+  EXPECT_EQ(config.source.type, SourceType::kSqlite);
+  EXPECT_EQ(config.source.path, "legacy.db");
+  EXPECT_EQ(config.source.heartbeat, std::chrono::seconds(10));
+  EXPECT_EQ(config.log.type, LogType::kEmbedded);
+  EXPECT_EQ(config.log.retention_age, std::chrono::hours(7 * 24));
+  EXPECT_EQ(config.log.retention_size, 10'000'000'000U);
+  EXPECT_EQ(config.state, ".tandem");
+  EXPECT_EQ(config.target.options.attribute, "_tandem");
+  EXPECT_EQ(config.target.options.tombstones, std::chrono::hours(7 * 24));
+  EXPECT_EQ(config.target.tables[0].read_units, 0);
+}
+
+TEST(ConfigTest, EveryKeyIsRead) {
+  Config config = parse(R"(
+name: shop
+source:
+  type: sqlite
+  path: legacy.db
+  heartbeat: 500ms
+  tables: {Log: {key: [Day, Number], replace_victims: off}}
+log:
+  type: embedded
+  retention: {age: 2h, size: 3GiB}
+state: /var/lib/tandem
+target:
+  type: dynamodb
+  region: eu-central-1
+  endpoint: "http://127.0.0.1:8000"
+  attribute: _sync
+  tombstones: none
+  billing: {read: 5, write: 10}
+  tables:
+    Items: {key: [PK, SK], indexes: {ByMail: [Mail], ByDate: [Day, Number]}}
+documents:
+  d: {table: Items, root: Log, volatile: [SyncedAt], item: {PK: a, SK: b}}
+)");
+  EXPECT_EQ(config.name, "shop");
+  EXPECT_EQ(config.source.heartbeat, std::chrono::milliseconds(500));
+  const capture::TableRequest& request = config.source.tables.at("Log");
+  EXPECT_EQ(request.name, "Log");
+  EXPECT_EQ(request.key, (std::vector<std::string>{"Day", "Number"}));
+  EXPECT_FALSE(request.replace_victims);
+  EXPECT_EQ(config.log.retention_age, std::chrono::hours(2));
+  EXPECT_EQ(config.log.retention_size, 3ULL << 30U);
+  EXPECT_EQ(config.state, "/var/lib/tandem");
+  EXPECT_EQ(config.target.type, TargetType::kDynamodb);
+  EXPECT_EQ(config.target.region, "eu-central-1");
+  EXPECT_EQ(config.target.endpoint, "http://127.0.0.1:8000");
+  EXPECT_EQ(config.target.options.attribute, "_sync");
+  EXPECT_EQ(config.target.options.tombstones.count(), 0);
+  ASSERT_EQ(config.target.tables.size(), 1U);
+  const sink::TargetTable& table = config.target.tables[0];
+  EXPECT_EQ(table.key, (std::vector<std::string>{"PK", "SK"}));
+  EXPECT_EQ(table.read_units, 5);
+  EXPECT_EQ(table.write_units, 10);
+  ASSERT_EQ(table.indexes.size(), 2U);
+  EXPECT_EQ(table.indexes[1].name, "ByDate");
+  EXPECT_EQ(table.indexes[1].key, (std::vector<std::string>{"Day", "Number"}));
+  EXPECT_EQ(config.documents[0].volatile_names, (std::vector<std::string>{"SyncedAt"}));
+  EXPECT_EQ(config.documents[0].line, 22);
+}
+
+TEST(ConfigTest, JsonIsYaml) {
+  Config config = parse(R"({"source": {"type": "sqlite", "path": "a.db"},
+    "target": {"type": "local", "path": "b.db", "tables": {"Items": {"key": ["PK"]}}},
+    "documents": {"d": {"table": "Items", "root": "R", "item": {"PK": "{Id}"}}}})");
+  EXPECT_EQ(config.documents[0].root, "R");
+}
+
+TEST(ConfigTest, LaterSourcesAndLogsParseAndAreRefusedAtUse) {
+  Config config = parse(R"(
+source: {type: postgres, url: "postgres://u:secret@h/d"}
+log: {type: kafka, brokers: ["a:9092", "b:9092"], properties: {linger.ms: 5, sasl.password: x}}
+target: {type: local, path: i.db, tables: {Items: {key: [PK]}}}
+documents: {d: {table: Items, root: R, item: {PK: a}}}
+)");
+  EXPECT_EQ(config.source.url, "postgres://u:secret@h/d");
+  EXPECT_EQ(config.log.brokers.size(), 2U);
+  EXPECT_EQ(config.log.topic, "t");
+  EXPECT_EQ(config.log.properties.at("linger.ms"), "5");
+  auto mistakes = unsupported_parts(config);
+  ASSERT_EQ(mistakes.size(), 2U);
+  EXPECT_EQ(mistakes[0].line, 2);
+  EXPECT_EQ(mistakes[0].key, "source.type");
+  EXPECT_EQ(mistakes[1].line, 3);
+  EXPECT_TRUE(unsupported_parts(parse(with_documents(kItem))).empty());
+}
+
+TEST(ConfigTest, CapturedTablesAreThoseOfTheDocumentsEachOnce) {
+  Config config = parse(
+      "source: {type: sqlite, path: l.db, tables: {Line: {key: [No]}, Unused: {key: [A]}}}\n"
+      "target: {type: local, path: i.db, tables: {Items: {key: [PK]}}}\n"
+      "documents:\n"
+      "  a: {table: Items, root: Order, item: {PK: a}, many: {lines: {table: Line, on: X,\n"
+      "      one: {thing: {table: Thing, on: Y}}}}}\n"
+      "  b: {table: Items, root: Thing, item: {PK: a}}\n");
+  auto tables = captured_tables(config);
+  ASSERT_EQ(tables.size(), 3U);
+  EXPECT_EQ(tables[0].name, "Line");
+  EXPECT_EQ(tables[0].key, (std::vector<std::string>{"No"}));
+  EXPECT_EQ(tables[1].name, "Order");
+  EXPECT_TRUE(tables[1].replace_victims);
+  EXPECT_EQ(tables[2].name, "Thing");
+}
+
+TEST(ConfigTest, LinesOfKeysAreKept) {
+  Config config = parse(with_documents(kItem));
+  EXPECT_EQ(config.line_of("target.path"), 4);
+  EXPECT_EQ(config.line_of("documents.d.item.PK"), 7);
+  EXPECT_EQ(config.line_of("target.tables.Items.key[1]"), 5);
+  EXPECT_EQ(config.line_of("log.type"), 0);
+}
+
+TEST(ConfigTest, LoadsFilesAndNamesThePipelineAfterThem) {
+  const auto directory =
+      std::filesystem::temp_directory_path() / ("tandem-config-test-" + std::to_string(::getpid()));
+  std::filesystem::create_directories(directory);
+  const std::string path = (directory / "my shop.yaml").string();
+  std::ofstream(path) << with_documents(kItem);
+  EXPECT_EQ(load_config(path).name, "my-shop");
+  std::ofstream(path, std::ios::trunc) << "";
+  EXPECT_THROW(load_config(path), ConfigError);
+  EXPECT_THROW(load_config(directory.string()), state::Error);
+  EXPECT_THROW(load_config((directory / "none.yaml").string()), state::Error);
+  std::filesystem::remove_all(directory);
+}
+
+TEST(ConfigTest, SecretsAreMasked) {
+  EXPECT_EQ(mask_secrets("postgres://me:s3c@ret@host:5432/db"), "postgres://me:***@host:5432/db");
+  EXPECT_EQ(mask_secrets("postgres://host:5432/db"), "postgres://host:5432/db");
+  EXPECT_EQ(mask_secrets("host=h password=s3cret user=u"), "host=h password=*** user=u");
+  EXPECT_EQ(mask_secrets("host=h Password = 'a \\' b' user=u"), "host=h Password = *** user=u");
+  EXPECT_EQ(mask_secrets("postgres://h/d?password=abc&sslmode=x"),
+            "postgres://h/d?password=***&sslmode=x");
+  EXPECT_EQ(mask_secrets("legacy.db"), "legacy.db");
+}
+
+}  // namespace
+}  // namespace tandem::agent
