@@ -116,8 +116,8 @@ std::optional<sink::Attribute> read_constant(const ConfigNode& node, MistakeList
         return sink::Attribute::number(plain_digits(node.text));
       } catch (const state::Error&) {
         mistakes.add(node, shown(node) +
-                               " is beyond what a number holds (38 digits); quote it to "
-                               "mean text");
+                               " is no number that a target holds (38 digits, no "
+                               "infinity); quote it to mean text");
         return std::nullopt;
       }
     case ScalarType::kText:
