@@ -87,7 +87,12 @@ class Ledger {
   void begin();
   void commit(bool durable);
 
-  void put_item(const LedgerItem& item);  // by (table, key); `unknown` true before a send
+  void put_item(const LedgerItem& item);  // by (table, key)
+  /// Before a send: records the item as unknown until its flight has landed. All sends of one
+  /// begin … commit share a flight, so that an answer costs no second write an item. Returns it.
+  std::int64_t send_item(const LedgerItem& item);
+  /// The answers of the flight are in: its items are known, but for those put otherwise since.
+  void land(std::int64_t flight);
   void remove_item(const std::string& table, const std::string& key);
   void settle(const std::string& document, const std::string& root, MarkNumber number);
   std::optional<MarkNumber> settled(const std::string& document, const std::string& root);

@@ -1,0 +1,49 @@
+// What the ledger's writer and its readers share: the tables of ledger.db, and reading them.
+//
+//   documents(id, name, fingerprint)              names as small numbers
+//   tables(id, name)                              target tables, likewise
+//   items(tbl, key, doc, root, hash, epoch, offset, deleted, flight)
+//   flights(id)                                   sends without all their answers
+//   settled(doc, root, number)                    the mark's number that the document was made
+//   right at dead_letters(doc, root, row, item, reason, number, offset, first_ms) expansions(doc,
+//   path, vals, number, progress, done) meta(key, value)
+//
+// items.flight is 0 for an item that is known, -1 for one that is unknown, and otherwise the number
+// of a flight: the item is unknown while that flight is in `flights`.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "state/ledger.h"
+#include "state/sqlite.h"
+
+namespace tandem::state {
+
+extern const char kLedgerTables[];
+
+/// Prepared reads over one connection. One thread.
+class LedgerQueries {
+ public:
+  explicit LedgerQueries(Database& database);
+
+  std::vector<LedgerItem> items_of(const std::string& document, const std::string& root);
+  std::optional<LedgerItem> owner_of(const std::string& table, const std::string& key);
+  std::vector<LedgerItem> items_after(const std::string& table, const std::string& key,
+                                      std::size_t limit);
+  std::optional<MarkNumber> settled(const std::string& document, const std::string& root);
+  std::vector<DeadLetter> dead_letters();
+  std::optional<DeadLetter> dead_letter(const std::string& document, const std::string& root);
+  std::vector<Expansion> expansions();
+  std::int64_t item_count(const std::string& document);
+  std::string meta(const std::string& key);
+
+ private:
+  static LedgerItem item(const Statement& row);
+  static DeadLetter letter(const Statement& row);
+  Statement items_of_, owner_of_, items_after_, settled_, dead_letters_, dead_letter_, expansions_,
+      item_count_, meta_;
+};
+
+}  // namespace tandem::state
