@@ -1,32 +1,16 @@
 // The example configs load, each with nothing but the variables that its own comments name.
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-
 #include "config_text.h"
 
 namespace tandem::agent {
 namespace {
 
-std::filesystem::path repository() {
-  return std::filesystem::path(__FILE__).parent_path() / ".." / ".." / "..";
-}
-
-std::string text_of(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  EXPECT_TRUE(file.good()) << path;
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
 TEST(ConfigExamplesTest, ChinookTakesItsThreeVariables) {
-  Config config = parse(text_of(repository() / "config" / "chinook.yaml"),
-                        {{"LEGACY_DB", "/data/c.db"},
-                         {"DYNAMODB_ENDPOINT", "http://127.0.0.1:8000"},
-                         {"TANDEM_STATE", "/data/state"}});
+  Config config =
+      parse(repository_text("config/chinook.yaml"), {{"LEGACY_DB", "/data/c.db"},
+                                                     {"DYNAMODB_ENDPOINT", "http://127.0.0.1:8000"},
+                                                     {"TANDEM_STATE", "/data/state"}});
   EXPECT_EQ(config.name, "chinook");
   EXPECT_EQ(config.source.path, "/data/c.db");
   EXPECT_EQ(config.target.type, TargetType::kDynamodb);
@@ -41,14 +25,14 @@ TEST(ConfigExamplesTest, ChinookTakesItsThreeVariables) {
 }
 
 TEST(ConfigExamplesTest, ChinookGoesToAwsWithoutAnEndpoint) {
-  Config config = parse(text_of(repository() / "config" / "chinook.yaml"), {{"LEGACY_DB", "c.db"}});
+  Config config = parse(repository_text("config/chinook.yaml"), {{"LEGACY_DB", "c.db"}});
   EXPECT_EQ(config.target.endpoint, "");
   EXPECT_EQ(config.target.region, "us-east-1");
   EXPECT_EQ(config.state, ".tandem");
 }
 
 TEST(ConfigExamplesTest, LocalLoads) {
-  Config config = parse(text_of(repository() / "config" / "local.yaml"), {{"LEGACY_DB", "c.db"}});
+  Config config = parse(repository_text("config/local.yaml"), {{"LEGACY_DB", "c.db"}});
   EXPECT_EQ(config.target.type, TargetType::kLocal);
   EXPECT_EQ(config.target.path, "items.db");
 }

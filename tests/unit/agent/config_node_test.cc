@@ -12,26 +12,26 @@ struct Parsed {
   std::vector<sink::Mistake> mistakes;
 };
 
-Parsed nodes_of(const std::string& text, const Variables& variables = {}) {
+Parsed parsed(const std::string& text, const Variables& variables = {}) {
   std::map<std::string, int> lines;
   MistakeList mistakes;
-  Parsed parsed;
-  parsed.root = parse_config_nodes(
+  Parsed result;
+  result.root = parse_config_nodes(
       text,
       [&variables](const std::string& name) -> const char* {
         auto found = variables.find(name);
         return found == variables.end() ? nullptr : found->second.c_str();
       },
       lines, mistakes);
-  parsed.mistakes = mistakes.take();
-  return parsed;
+  result.mistakes = mistakes.take();
+  return result;
 }
 
 /// The text of `a` after the environment was filled in, or the mistake.
 std::string filled(const std::string& scalar, const Variables& variables = {}) {
-  Parsed parsed = nodes_of("a: \"" + scalar + "\"", variables);
-  if (!parsed.mistakes.empty()) return "! " + parsed.mistakes[0].text;
-  return parsed.root.entries.at(0).second.text;
+  Parsed result = parsed("a: \"" + scalar + "\"", variables);
+  if (!result.mistakes.empty()) return "! " + result.mistakes[0].text;
+  return result.root.entries.at(0).second.text;
 }
 
 TEST(ConfigNodeTest, EnvironmentIsFilledIn) {
@@ -62,8 +62,8 @@ TEST(ConfigNodeTest, WrongReferencesAreMistakes) {
 }
 
 TEST(ConfigNodeTest, LinesAndKeysAreKept) {
-  Parsed parsed = nodes_of("a: 1\nb:\n  - x\n  -\n    c: y\n");
-  const ConfigNode& list = parsed.root.entries.at(1).second;
+  Parsed result = parsed("a: 1\nb:\n  - x\n  -\n    c: y\n");
+  const ConfigNode& list = result.root.entries.at(1).second;
   EXPECT_EQ(list.line, 2);
   EXPECT_EQ(list.elements.at(0).key, "b[0]");
   EXPECT_EQ(list.elements.at(0).line, 3);
@@ -72,38 +72,38 @@ TEST(ConfigNodeTest, LinesAndKeysAreKept) {
 }
 
 TEST(ConfigNodeTest, KeysThatStandTwiceAreMistakes) {
-  Parsed parsed = nodes_of("a:\n  b: 1\n  c: 2\n  b: 3\n");
-  ASSERT_EQ(parsed.mistakes.size(), 1U);
-  EXPECT_EQ(parsed.mistakes[0].line, 4);
-  EXPECT_EQ(parsed.mistakes[0].key, "a.b");
-  EXPECT_EQ(nodes_of("{a: 1, \"a\": 2}").mistakes.size(), 1U);
+  Parsed result = parsed("a:\n  b: 1\n  c: 2\n  b: 3\n");
+  ASSERT_EQ(result.mistakes.size(), 1U);
+  EXPECT_EQ(result.mistakes[0].line, 4);
+  EXPECT_EQ(result.mistakes[0].key, "a.b");
+  EXPECT_EQ(parsed("{a: 1, \"a\": 2}").mistakes.size(), 1U);
 }
 
 TEST(ConfigNodeTest, WhatIsNotOneYamlDocumentIsAMistake) {
-  Parsed parsed = nodes_of("a: 1\nb: [x\nc: 2\n");
-  ASSERT_EQ(parsed.mistakes.size(), 1U);
-  EXPECT_GE(parsed.mistakes[0].line, 2);
-  EXPECT_EQ(nodes_of("a: 1\n---\nb: 2\n").mistakes.size(), 1U);
-  EXPECT_EQ(nodes_of("<<: {a: 1}\n").mistakes.size(), 1U);
-  EXPECT_EQ(nodes_of("a: !ruby/object x\n").mistakes.size(), 1U);
-  EXPECT_EQ(nodes_of("? [a, b]\n: c\n").mistakes.size(), 1U);
-  EXPECT_TRUE(nodes_of("a: !!str 1\n").mistakes.empty());
+  Parsed result = parsed("a: 1\nb: [x\nc: 2\n");
+  ASSERT_EQ(result.mistakes.size(), 1U);
+  EXPECT_GE(result.mistakes[0].line, 2);
+  EXPECT_EQ(parsed("a: 1\n---\nb: 2\n").mistakes.size(), 1U);
+  EXPECT_EQ(parsed("<<: {a: 1}\n").mistakes.size(), 1U);
+  EXPECT_EQ(parsed("a: !ruby/object x\n").mistakes.size(), 1U);
+  EXPECT_EQ(parsed("? [a, b]\n: c\n").mistakes.size(), 1U);
+  EXPECT_TRUE(parsed("a: !!str 1\n").mistakes.empty());
 }
 
 TEST(ConfigNodeTest, HostileNestingEnds) {
-  EXPECT_FALSE(nodes_of("a: &x [*x]\n").mistakes.empty());
-  EXPECT_FALSE(nodes_of("a: " + std::string(100, '[') + std::string(100, ']')).mistakes.empty());
-  EXPECT_FALSE(nodes_of(std::string(20'000, '[')).mistakes.empty());
+  EXPECT_FALSE(parsed("a: &x [*x]\n").mistakes.empty());
+  EXPECT_FALSE(parsed("a: " + std::string(100, '[') + std::string(100, ']')).mistakes.empty());
+  EXPECT_FALSE(parsed(std::string(20'000, '[')).mistakes.empty());
   std::string laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 20; ++i) {
     laughs += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [";
     for (int k = 0; k < 10; ++k) laughs += "*a" + std::to_string(i - 1) + (k < 9 ? ", " : "]\n");
   }
-  EXPECT_FALSE(nodes_of(laughs).mistakes.empty());
+  EXPECT_FALSE(parsed(laughs).mistakes.empty());
 }
 
 TEST(ConfigNodeTest, NormalisedTextIgnoresOrderQuotesAndPlaces) {
-  auto text = [](const std::string& yaml) { return normalised(nodes_of(yaml).root); };
+  auto text = [](const std::string& yaml) { return normalised(parsed(yaml).root); };
   EXPECT_EQ(text("a: x\nb: [1, 2]\n"), text("# c\n{b: [1, 2], \"a\": 'x'}\n"));
   EXPECT_NE(text("a: 1\n"), text("a: \"1\"\n"));
   EXPECT_NE(text("a: [b, c]\n"), text("a: [c, b]\n"));

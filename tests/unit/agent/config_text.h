@@ -1,11 +1,18 @@
 // Config texts for the tests of agent/config: a small right one, and what a wrong one complains of.
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
 #include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "agent/config.h"
+#include "agent/config_reader.h"
 
 namespace tandem::agent {
 
@@ -59,5 +66,54 @@ inline std::string with_item(const std::string& item) {
       "    item:\n" +
       item);
 }
+
+inline std::filesystem::path repository_file(const std::string& name) {
+  return std::filesystem::path(__FILE__).parent_path() / ".." / ".." / ".." / name;
+}
+
+inline std::string repository_text(const std::string& name) {
+  std::ifstream file(repository_file(name), std::ios::binary);
+  EXPECT_TRUE(file.good()) << name;
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+/// The text as an editor sees it that reads YAML as JSON: the environment is not filled in.
+inline nlohmann::json json_of(const ConfigNode& node) {
+  switch (node.kind) {
+    case ConfigNode::Kind::kNull:
+      return nullptr;
+    case ConfigNode::Kind::kList: {
+      nlohmann::json list = nlohmann::json::array();
+      for (const ConfigNode& element : node.elements) list.push_back(json_of(element));
+      return list;
+    }
+    case ConfigNode::Kind::kMap: {
+      nlohmann::json map = nlohmann::json::object();
+      for (const auto& [name, value] : node.entries) map[name.text] = json_of(value);
+      return map;
+    }
+    case ConfigNode::Kind::kScalar:
+      break;
+  }
+  switch (scalar_type(node)) {
+    case ScalarType::kBool:
+      return node.text == "true";
+    case ScalarType::kInteger:
+    case ScalarType::kFloat:
+      return nlohmann::json::parse(node.text);
+    case ScalarType::kText:
+      break;
+  }
+  return node.written;
+}
+inline ConfigNode nodes_of(const std::string& text) {
+  std::map<std::string, int> lines;
+  MistakeList mistakes;
+  return parse_config_nodes(
+      text, [](const std::string&) { return "filled"; }, lines, mistakes);
+}
+inline nlohmann::json json_of(const std::string& text) { return json_of(nodes_of(text)); }
 
 }  // namespace tandem::agent
