@@ -20,10 +20,11 @@ namespace tandem::sink {
 /// Finds a table's schema by the name the config uses, or null.
 using SchemaLookup = std::function<const state::TableSchema*(const std::string& table)>;
 
-/// (table, columns) that documents join on: indexes for the replica.
+/// What documents join on: an index for the replica, which Relations makes.
 struct JoinIndex {
   std::string table;
-  std::vector<std::string> columns;
+  std::vector<std::string> columns;  // for people
+  std::vector<std::string> terms;  // SQL: each column with the collation that the join compares by
 };
 
 class Document {
