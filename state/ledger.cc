@@ -68,10 +68,9 @@ class Ledger::Impl {
         put_meta_(database_.prepare("INSERT OR REPLACE INTO meta VALUES(?, ?)")) {
     load_names();
     adopt(log_identity);
-    next_flight_ = database_.query_value("SELECT coalesce(max(flight), 0) FROM items").as_integer();
-    auto open_flight =
-        database_.query_value("SELECT coalesce(max(id), 0) FROM flights").as_integer();
-    next_flight_ = std::max({next_flight_, open_flight, std::int64_t{0}}) + 1;
+    end_open_flights();
+    next_flight_ = to_integer(queries_.meta("next_flight"));
+    next_flight_ = std::max(next_flight_, std::int64_t{1});
     highest_ = to_integer(queries_.meta("highest_mark"));
     newest_ = Version::from_number(queries_.meta("newest_version")).value_or(Version{});
   }
@@ -107,18 +106,19 @@ class Ledger::Impl {
       bind(replace_);
       replace_.run();
     }
+    if (newest_ < item.version) {
+      newest_ = item.version;
+      newest_changed_ = true;
+    }
   }
 
   std::int64_t send(const LedgerItem& item) {
     if (flight_ == 0) {
       flight_ = next_flight_++;
       new_flight_.bind(1, flight_).run();
+      set_meta("next_flight", std::to_string(next_flight_));
     }
     put(item, flight_);
-    if (newest_ < item.version) {
-      newest_ = item.version;
-      newest_changed_ = true;
-    }
     return flight_;
   }
 
@@ -183,6 +183,16 @@ class Ledger::Impl {
         "PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 4000");
     database.execute(kLedgerTables);
     return database;
+  }
+
+  // Flights that the process before left in the air: their items are unknown.
+  void end_open_flights() {
+    if (database_.query_value("SELECT count(*) FROM flights").as_integer() == 0) return;
+    Transaction transaction(database_);
+    database_.execute(
+        "UPDATE items SET flight = -1 WHERE flight IN (SELECT id FROM flights);"
+        "DELETE FROM flights");
+    transaction.commit();
   }
 
   // A ledger of another log keeps its items, for they are what was written, but trusts none of
@@ -286,6 +296,10 @@ std::vector<std::string> Ledger::documents() {
 std::vector<LedgerItem> Ledger::items_after(const std::string& table, const std::string& key,
                                             std::size_t limit) {
   return impl_->queries_.items_after(table, key, limit);
+}
+std::vector<LedgerItem> Ledger::unknown_after(const std::string& table, const std::string& key,
+                                              std::size_t limit) {
+  return impl_->queries_.unknown_after(table, key, limit);
 }
 std::int64_t Ledger::item_count(const std::string& document) {
   return impl_->queries_.item_count(document);

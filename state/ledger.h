@@ -76,7 +76,7 @@ class Ledger {
   bool fresh() const;
   void set_rebuilt();  // the target's keys, hashes and versions are in
   MarkNumber highest_mark() const;
-  /// Newest offset that an item was built from, with its epoch.
+  /// Newest version of any item that was put or sent.
   Version newest_version() const;
 
   std::vector<LedgerItem> items_of(const std::string& document, const std::string& root);
@@ -115,6 +115,10 @@ class Ledger {
   /// `limit`.
   std::vector<LedgerItem> items_after(const std::string& table, const std::string& key,
                                       std::size_t limit);
+  /// Items that were unknown when the ledger was opened or were put as unknown since, after `key`
+  /// in the order of keys; those on their way are not among them.
+  std::vector<LedgerItem> unknown_after(const std::string& table, const std::string& key,
+                                        std::size_t limit);
   std::int64_t item_count(const std::string& document);
   void set_meta(const std::string& key, const std::string& value);
   std::string meta(const std::string& key);

@@ -10,6 +10,7 @@ CREATE TABLE IF NOT EXISTS tables(id INTEGER PRIMARY KEY, name TEXT UNIQUE);
 CREATE TABLE IF NOT EXISTS items(tbl INTEGER, key BLOB, doc INTEGER, root BLOB, hash BLOB,
   epoch INTEGER, offset INTEGER, deleted INTEGER, flight INTEGER, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS items_by_root ON items(doc, root);
+CREATE INDEX IF NOT EXISTS items_unknown ON items(tbl, key) WHERE flight = -1;
 CREATE TABLE IF NOT EXISTS flights(id INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS settled(doc INTEGER, root BLOB, number INTEGER, PRIMARY KEY(doc, root))
   WITHOUT ROWID;
@@ -49,6 +50,10 @@ LedgerQueries::LedgerQueries(Database& database)
       owner_of_(database, std::string(kItem) + "WHERE tables.name = ? AND key = ?"),
       items_after_(database, std::string(kItem) +
                                  "WHERE tables.name = ? AND key > ? ORDER BY tbl, key LIMIT ?"),
+      unknown_after_(database,
+                     std::string(kItem) +
+                         "WHERE flight = -1 AND tbl = (SELECT id FROM tables WHERE name = ?) "
+                         "AND key > ? ORDER BY key LIMIT ?"),
       settled_(database,
                "SELECT number FROM settled JOIN documents ON documents.id = doc WHERE name = ? AND "
                "root = ?"),
@@ -106,6 +111,16 @@ std::vector<LedgerItem> LedgerQueries::items_after(const std::string& table, con
   items_after_.bind(3, static_cast<std::int64_t>(limit));
   std::vector<LedgerItem> items;
   while (items_after_.step()) items.push_back(item(items_after_));
+  return items;
+}
+
+std::vector<LedgerItem> LedgerQueries::unknown_after(const std::string& table,
+                                                     const std::string& key, std::size_t limit) {
+  Reading reading(unknown_after_);
+  unknown_after_.bind(1, std::string_view(table)).bind_blob(2, key);
+  unknown_after_.bind(3, static_cast<std::int64_t>(limit));
+  std::vector<LedgerItem> items;
+  while (unknown_after_.step()) items.push_back(item(unknown_after_));
   return items;
 }
 

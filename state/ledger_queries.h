@@ -32,6 +32,8 @@ class LedgerQueries {
   std::optional<LedgerItem> owner_of(const std::string& table, const std::string& key);
   std::vector<LedgerItem> items_after(const std::string& table, const std::string& key,
                                       std::size_t limit);
+  std::vector<LedgerItem> unknown_after(const std::string& table, const std::string& key,
+                                        std::size_t limit);
   std::optional<MarkNumber> settled(const std::string& document, const std::string& root);
   std::vector<DeadLetter> dead_letters();
   std::optional<DeadLetter> dead_letter(const std::string& document, const std::string& root);
@@ -42,8 +44,8 @@ class LedgerQueries {
  private:
   static LedgerItem item(const Statement& row);
   static DeadLetter letter(const Statement& row);
-  Statement items_of_, owner_of_, items_after_, settled_, dead_letters_, dead_letter_, expansions_,
-      item_count_, meta_;
+  Statement items_of_, owner_of_, items_after_, unknown_after_, settled_, dead_letters_,
+      dead_letter_, expansions_, item_count_, meta_;
 };
 
 }  // namespace tandem::state

@@ -139,5 +139,44 @@ TEST_F(LedgerTest, LettersAndExpansionsComeBack) {
   EXPECT_TRUE(reader.dead_letters().empty());
 }
 
+TEST_F(LedgerTest, FindsUnknownItemsOfTheProcessBeforeWithoutThoseOnTheirWay) {
+  std::int64_t landed = 0;
+  {
+    Ledger ledger(path(), "log");
+    ledger.begin();
+    landed = ledger.send_item(item("a", "r1", 1));
+    ledger.commit(true);
+    ledger.begin();
+    ledger.land(landed);
+    ledger.send_item(item("b", "r2", 2));
+    ledger.send_item(item("c", "r3", 3));
+    ledger.commit(true);
+    EXPECT_TRUE(ledger.unknown_after("Orders", "", 10).empty());
+  }
+  Ledger ledger(path(), "log");
+  std::vector<LedgerItem> unknown = ledger.unknown_after("Orders", "", 10);
+  ASSERT_EQ(unknown.size(), 2U);
+  EXPECT_EQ(unknown[0].key, "b");
+  EXPECT_EQ(ledger.unknown_after("Orders", "b", 10).size(), 1U);
+  EXPECT_TRUE(ledger.unknown_after("Others", "", 10).empty());
+  // A flight's number is not given twice: an item of a landed flight stays known.
+  ledger.begin();
+  EXPECT_GT(ledger.send_item(item("d", "r4", 4)), landed);
+  ledger.commit(true);
+  EXPECT_FALSE(ledger.owner_of("Orders", "a")->unknown);
+}
+
+TEST_F(LedgerTest, TheNewestVersionCoversItemsThatWereOnlyRead) {
+  {
+    Ledger ledger(path(), "log");
+    ledger.begin();
+    LedgerItem found = item("a", "", 9);
+    found.unknown = true;
+    ledger.put_item(found);
+    ledger.commit(true);
+  }
+  EXPECT_EQ(Ledger(path(), "log").newest_version(), (Version{7, 9}));
+}
+
 }  // namespace
 }  // namespace tandem::state
