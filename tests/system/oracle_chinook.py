@@ -69,13 +69,13 @@ def _catalog(source, add):
     for row in source.rows("SELECT * FROM Artist"):
         key = f"ARTIST#{row['ArtistId']}"
         add("MusicCatalog", row, PK=key, SK="METADATA", EntityType="Artist",
-            GSI1PK=joined("ARTIST_NAME#", row["Name"]), GSI1SK=key)  # fmt: skip
+            GSI1PK=joined("ARTIST_NAME#", row["Name"]), GSI1SK=key)
     artists = {row["ArtistId"]: row["Name"] for row in source.rows("SELECT * FROM Artist")}
     for row in source.rows("SELECT * FROM Album"):
         add("MusicCatalog", row, PK=joined("ARTIST#", row["ArtistId"]),
             SK=f"ALBUM#{row['AlbumId']}", EntityType="Album",
             ArtistName=artists.get(row["ArtistId"]),
-            GSI1PK=joined("ALBUM_TITLE#", row["Title"]), GSI1SK=f"ALBUM#{row['AlbumId']}")  # fmt: skip
+            GSI1PK=joined("ALBUM_TITLE#", row["Title"]), GSI1SK=f"ALBUM#{row['AlbumId']}")
     looked_up = source.rows(
         """SELECT t.TrackId AS "of", l.Title AS AlbumTitle, a.ArtistId, a.Name AS ArtistName,
                   g.Name AS GenreName, m.Name AS MediaTypeName
@@ -89,7 +89,7 @@ def _catalog(source, add):
         more = looked_up[row["TrackId"]]
         add("MusicCatalog", row, PK=joined("ALBUM#", row["AlbumId"]), SK=f"TRACK#{row['TrackId']}",
             EntityType="Track", **more, GSI1PK=joined("TRACK_NAME#", row["Name"]),
-            GSI1SK=f"TRACK#{row['TrackId']}", GSI2PK=joined("GENRE#", more["GenreName"]))  # fmt: skip
+            GSI1SK=f"TRACK#{row['TrackId']}", GSI2PK=joined("GENRE#", more["GenreName"]))
 
 
 def _orders(source, add):
@@ -105,7 +105,7 @@ def _orders(source, add):
             SupportRepName=representatives.get(row["SupportRepId"]),
             TotalOrders=Decimal(len(orders)),
             TotalSpent=sum((order["Total"] for order in orders), Decimal(0)),
-            GSI1PK=joined("EMAIL#", row["Email"]), GSI1SK=key)  # fmt: skip
+            GSI1PK=joined("EMAIL#", row["Email"]), GSI1SK=key)
     lines = source.grouped(
         "InvoiceId",
         """SELECT n.InvoiceId, n.InvoiceLineId, n.TrackId, t.Name AS TrackName,
@@ -118,7 +118,7 @@ def _orders(source, add):
     for row in source.rows("SELECT * FROM Invoice"):
         add("CustomerOrders", row, PK=joined("CUSTOMER#", row["CustomerId"]),
             SK=joined("ORDER#", row["InvoiceDate"].replace(" ", "T", 1)), EntityType="Order",
-            LineItems=[present(**line) for line in lines.get(row["InvoiceId"], [])])  # fmt: skip
+            LineItems=[present(**line) for line in lines.get(row["InvoiceId"], [])])
 
 
 def _playlists(source, add):
@@ -138,12 +138,12 @@ def _playlists(source, add):
         add("Playlists", row, PK=key, SK="METADATA", EntityType="Playlist",
             TrackCount=Decimal(len(tracks)),
             TotalDuration=sum((track.get("Duration", 0) for track in tracks), Decimal(0)),
-            Tracks=None if paged else tracks)  # fmt: skip
+            Tracks=None if paged else tracks)
         for start in range(0, len(tracks) if paged else 0, PAGE):
             page = start // PAGE + 1
             add("Playlists", {}, PK=key, SK=f"TRACKS#{page}", EntityType="PlaylistPage",
                 PlaylistId=row["PlaylistId"], Page=Decimal(page),
-                Tracks=tracks[start : start + PAGE])  # fmt: skip
+                Tracks=tracks[start : start + PAGE])
 
 
 def _employees(source, add):
@@ -166,7 +166,7 @@ def _employees(source, add):
         ]
         add("EmployeeManagement", row, PK=f"EMPLOYEE#{number}", SK="PROFILE",
             EntityType="Employee", ManagerName=names.get(row["ReportsTo"]), DirectReports=reports,
-            Customers=served)  # fmt: skip
+            Customers=served)
 
 
 def expected(path):
