@@ -248,6 +248,14 @@ Value Database::query_value(std::string_view sql) {
   return statement.step() ? statement.value(0) : Value::null();
 }
 
+std::string Database::column_collation(const std::string& table, const std::string& column) {
+  const char* collation = nullptr;
+  int code = sqlite3_table_column_metadata(handle_, "main", table.c_str(), column.c_str(), nullptr,
+                                           &collation, nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) fail(handle_, code, "collation of " + column);
+  return collation != nullptr ? collation : "BINARY";
+}
+
 std::int64_t Database::changes() const { return sqlite3_changes64(handle_); }
 std::int64_t Database::last_insert_rowid() const { return sqlite3_last_insert_rowid(handle_); }
 bool Database::in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }

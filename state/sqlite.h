@@ -91,6 +91,8 @@ class Database {
   Statement prepare(std::string_view sql) { return Statement(*this, sql); }
   /// First column of the first row; null if there is none.
   Value query_value(std::string_view sql);
+  /// The collation that the column of the table (of the main database) is declared with.
+  std::string column_collation(const std::string& table, const std::string& column);
   std::int64_t changes() const;
   std::int64_t last_insert_rowid() const;
   bool in_transaction() const;
