@@ -16,9 +16,17 @@
 #include <string>
 #include <vector>
 
+#include "state/error.h"
 #include "state/record.h"
 
 namespace tandem::capture {
+
+/// The source is not what it was when it was claimed (restored, replaced, reset). Not an end: claim
+/// it again and resume; resume() finds out what was lost and reports a gap.
+class SourceReplaced : public state::Error {
+ public:
+  using Error::Error;
+};
 
 /// A table to capture, as configured.
 struct TableRequest {
