@@ -1,0 +1,205 @@
+#include "capture/publisher.h"
+
+#include <utility>
+
+#include "state/failpoint.h"
+
+namespace tandem::capture {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr milliseconds kPollWait{100};
+// How long whole transactions may wait for others before they are appended together.
+constexpr milliseconds kGroup{2};
+
+std::size_t size_of(const state::Row& row) {
+  std::size_t size = 16;
+  for (const state::Value& value : row) size += 9 + value.bytes().size();
+  return size;
+}
+
+std::int64_t unix_ms() {
+  return std::chrono::duration_cast<milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+class Publisher::Impl : public Transactions {
+ public:
+  Impl(Source& source, state::ChangeLog& log, PublisherOptions options)
+      : source_(source), log_(log), options_(options) {}
+
+  void run(const std::stop_token& stop) {
+    for (;;) {
+      std::int64_t before = status().transactions;
+      try {
+        session(stop);
+        return;
+      } catch (const SourceReplaced&) {
+        // Claiming anew finds out what was lost. If that did not get anywhere, it will not now.
+        if (stop.stop_requested()) return;
+        if (restarted_ && status().transactions == before) throw;
+        restarted_ = true;
+      }
+    }
+  }
+
+  PublisherStatus status() const {
+    std::lock_guard lock(mutex_);
+    return status_;
+  }
+
+  void request_snapshot(const std::string& table) {
+    std::lock_guard lock(mutex_);
+    requests_.push_back(table);
+  }
+
+  void begin(state::SourcePosition position, std::int64_t ts_ms) override {
+    add(state::Begin{position, ts_ms}, 32);
+  }
+
+  void schema(state::TableSchema schema, bool reread) override {
+    std::size_t size = 64 * (schema.columns.size() + 1);
+    add(state::SchemaRecord{std::move(schema), reread}, size);
+  }
+
+  void change(const std::string& table, state::Op op, state::Row key_before,
+              state::Row after) override {
+    ++changes_;
+    state::Change change{op, batch_->table_index(table), std::move(key_before), std::move(after)};
+    std::size_t size = size_of(change.key_before) + size_of(change.after);
+    add(std::move(change), size);
+  }
+
+  void chunk(const std::string& table, state::Row from, state::Row to, std::vector<state::Row> rows,
+             std::vector<state::Row> touched) override {
+    snapshot_rows_ += static_cast<std::int64_t>(rows.size());
+    std::size_t size = size_of(from) + size_of(to);
+    for (const state::Row& row : rows) size += size_of(row);
+    for (const state::Row& key : touched) size += size_of(key);
+    add(state::Chunk{batch_->table_index(table), std::move(from), std::move(to), std::move(rows),
+                     std::move(touched)},
+        size);
+  }
+
+  void end(state::Checkpoint checkpoint) override {
+    ++transactions_;
+    ended_ = checkpoint;
+    batch_->records.emplace_back(state::End{std::move(checkpoint)});
+    if (bytes_ >= options_.batch_bytes) append();
+  }
+
+  void gap(std::string reason) override {
+    batch_->records.emplace_back(state::Gap{std::move(reason)});
+    append();
+  }
+
+ private:
+  void session(const std::stop_token& stop) {
+    start_batch();
+    ended_.reset();
+    std::uint64_t epoch = source_.claim(log_.identity(), log_.read_tail().epoch);
+    TANDEM_FAILPOINT("capture.claim.between");
+    log_.claim(epoch);
+    TANDEM_FAILPOINT("capture.claim.after");
+    state::LogTail tail = log_.read_tail();
+    {
+      std::lock_guard lock(mutex_);
+      status_.epoch = epoch;
+      if (tail.checkpoint) status_.checkpoint = *tail.checkpoint;
+    }
+    source_.resume(tail.checkpoint, *this);
+    last_append_ = steady_clock::now();
+    while (!stop.stop_requested()) {
+      pass_on_requests();
+      bool found = source_.poll(ended_ ? milliseconds(0) : poll_wait(), stop, *this);
+      if (ended_ && (!found || steady_clock::now() - batch_started_ >= kGroup)) append();
+      if (!ended_ && steady_clock::now() - last_append_ >= options_.heartbeat) beat();
+    }
+    if (ended_) append();
+  }
+
+  milliseconds poll_wait() const { return std::min(kPollWait, options_.heartbeat); }
+
+  void pass_on_requests() {
+    std::vector<std::string> requests;
+    {
+      std::lock_guard lock(mutex_);
+      requests.swap(requests_);
+    }
+    for (const std::string& table : requests) source_.request_snapshot(table);
+  }
+
+  void start_batch() {
+    batch_ = std::make_shared<state::Batch>();
+    bytes_ = 0;
+  }
+
+  void add(state::Record record, std::size_t size) {
+    if (batch_->records.empty()) batch_started_ = steady_clock::now();
+    batch_->records.push_back(std::move(record));
+    bytes_ += size;
+    // A transaction larger than a batch goes out in parts; it exists for readers at its end.
+    if (bytes_ >= options_.batch_bytes) append();
+  }
+
+  // Makes everything gathered durable, and lets the source go of the transactions that ended.
+  void append() {
+    std::shared_ptr<state::Batch> batch = std::move(batch_);
+    start_batch();
+    TANDEM_FAILPOINT("capture.append.before");
+    log_.append(std::move(batch));
+    TANDEM_FAILPOINT("capture.append.after");
+    last_append_ = steady_clock::now();
+    if (ended_) release(*std::exchange(ended_, std::nullopt));
+  }
+
+  void beat() {
+    state::Checkpoint checkpoint = source_.checkpoint();
+    batch_->records.emplace_back(state::Heartbeat{checkpoint, unix_ms()});
+    ended_ = std::move(checkpoint);
+    append();
+  }
+
+  void release(const state::Checkpoint& checkpoint) {
+    source_.release(checkpoint);
+    std::lock_guard lock(mutex_);
+    status_.checkpoint = checkpoint;
+    status_.transactions = transactions_;
+    status_.changes = changes_;
+    status_.snapshot_rows = snapshot_rows_;
+    status_.snapshotting = false;
+    for (const state::TableProgress& table : checkpoint.tables) {
+      if (table.snapshotting) status_.snapshotting = true;
+    }
+  }
+
+  Source& source_;
+  state::ChangeLog& log_;
+  const PublisherOptions options_;
+
+  // Of the running thread.
+  std::shared_ptr<state::Batch> batch_ = std::make_shared<state::Batch>();
+  std::size_t bytes_ = 0;
+  steady_clock::time_point batch_started_, last_append_;
+  std::optional<state::Checkpoint> ended_;  // of the newest whole transaction in the batch
+  std::int64_t transactions_ = 0, changes_ = 0, snapshot_rows_ = 0;
+  bool restarted_ = false;
+
+  mutable std::mutex mutex_;
+  PublisherStatus status_;
+  std::vector<std::string> requests_;
+};
+
+Publisher::Publisher(Source& source, state::ChangeLog& log, PublisherOptions options)
+    : impl_(std::make_unique<Impl>(source, log, options)) {}
+Publisher::~Publisher() = default;
+void Publisher::run(std::stop_token stop) { impl_->run(stop); }
+PublisherStatus Publisher::status() const { return impl_->status(); }
+void Publisher::request_snapshot(const std::string& table) { impl_->request_snapshot(table); }
+
+}  // namespace tandem::capture

@@ -1,0 +1,162 @@
+#include "capture/sqlite/preflight.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <numeric>
+#include <optional>
+
+#include "capture/sqlite/index_text.h"
+#include "capture/sqlite/installation.h"
+#include "capture/sqlite/owner.h"
+#include "capture/sqlite/triggers.h"
+
+namespace tandem::capture {
+namespace {
+
+using state::Database;
+using state::Statement;
+using Level = Finding::Level;
+
+// How many letters must be put in, left out or changed to make b of a.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i + 1;
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      std::size_t changed = diagonal + (same_name(a.substr(i, 1), b.substr(j, 1)) ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({changed, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+void check_file(Database& database, std::vector<Finding>& findings) {
+  const std::string& path = database.path();
+  std::size_t slash = path.rfind('/');
+  std::string folder =
+      slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
+  if (::access(path.c_str(), W_OK) != 0 || ::access(folder.c_str(), W_OK) != 0) {
+    findings.push_back(
+        {Level::kFailure, "source",
+         path + " or its folder cannot be written, and Tandem keeps its triggers there",
+         "let this user write the file and its folder"});
+    return;
+  }
+  state::Value mode = database.query_value("PRAGMA journal_mode");
+  std::string name = mode.kind() == state::ValueKind::kText ? mode.bytes() : "";
+  if (name == "wal") {
+    findings.push_back(
+        {Level::kOk, "source", path + " can be read and written (journal mode wal)", ""});
+  } else {
+    findings.push_back(
+        {Level::kWarning, "source",
+         path + " has journal mode " + name +
+             ": the application waits while Tandem reads, and Tandem while it writes",
+         "if the application allows it, run PRAGMA journal_mode = wal once"});
+  }
+}
+
+// An application trigger that leaves off the rest of a statement after the row was written can
+// keep ours from running. SQLite runs the newest trigger first.
+void check_ignoring_triggers(Database& database, const std::string& table,
+                             std::vector<Finding>& findings) {
+  Statement query(database,
+                  "SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger' AND "
+                  "tbl_name = ?1 COLLATE NOCASE AND name NOT GLOB '_tandem_*'");
+  query.bind(1, std::string_view(table));
+  while (query.step()) {
+    std::string sql = query.text(1);
+    if (!mentions_name(sql, "after") || !mentions_name(sql, "raise") ||
+        !mentions_name(sql, "ignore")) {
+      continue;
+    }
+    findings.push_back({Level::kWarning, "table " + table,
+                        "its trigger " + query.text(0) +
+                            " may end a statement by RAISE(IGNORE) before the change is logged",
+                        "make it a BEFORE trigger, or run `tandem verify` from time to time"});
+  }
+}
+
+void check_table(Database& database, const CapturedTable& table, bool tables_exist,
+                 std::vector<Finding>& findings) {
+  const std::string subject = "table " + table.request.name;
+  if (!table.shape) {
+    std::string nearest = nearest_table(database, table.request.name);
+    findings.push_back(
+        {Level::kFailure, subject, "there is no such table in the source",
+         nearest.empty() ? "correct its name in the config" : "did you mean " + nearest + "?"});
+    return;
+  }
+  const TableShape& shape = *table.shape;
+  if (!shape.refusal.empty()) {
+    findings.push_back({Level::kFailure, subject, "it cannot be captured", shape.refusal});
+    return;
+  }
+  if (shape.key_may_be_null && has_null_key(database, shape)) {
+    findings.push_back({Level::kFailure, subject,
+                        "rows with a null in the key cannot be told from others",
+                        "give these rows a key, or name other columns in source.tables." +
+                            shape.schema.name + ".key"});
+  }
+  for (const std::string& column : shape.unknown_collations) {
+    findings.push_back({Level::kWarning, subject,
+                        "only the application knows the collation of " + column +
+                            "; Tandem joins and sorts the column by its bytes",
+                        "use the column for values, not to join or to order"});
+  }
+  if (table.request.replace_victims) {
+    std::string last;
+    for (const NamedColumn& named : columns_named_by_victims(shape)) {
+      if (named.index == last) continue;
+      last = named.index;
+      findings.push_back(
+          {Level::kWarning, subject,
+           "dropping a column of the index " + named.index +
+               " right after the index itself would fail in the application",
+           "leave a second between the two, or, if the application never uses REPLACE, set "
+           "source.tables." +
+               shape.schema.name + ".replace_victims: off"});
+    }
+  }
+  check_ignoring_triggers(database, shape.schema.name, findings);
+  if (!tables_exist || table.triggers == CapturedTable::Triggers::kBroken) {
+    findings.push_back(
+        {Level::kWarning, subject, "it has no triggers of Tandem's yet", "run `tandem init`"});
+  } else {
+    findings.push_back({Level::kOk, subject, "its changes are logged", ""});
+  }
+}
+
+}  // namespace
+
+std::string nearest_table(Database& database, const std::string& name) {
+  std::string nearest;
+  std::size_t best = name.size() / 3 + 1;
+  Statement query(database,
+                  "SELECT name FROM main.sqlite_master WHERE type = 'table' "
+                  "AND name NOT GLOB '_tandem_*' ORDER BY name");
+  while (query.step()) {
+    std::size_t distance = edit_distance(query.text(0), name);
+    if (distance > best || (distance == best && !nearest.empty())) continue;
+    best = distance;
+    nearest = query.text(0);
+  }
+  return nearest;
+}
+
+std::vector<Finding> check_sqlite(Database& database, const std::vector<TableRequest>& requests) {
+  std::vector<Finding> findings;
+  check_file(database, findings);
+  Installation found = read_installation(database, requests);
+  for (const CapturedTable& table : found.captured) {
+    check_table(database, table, found.tables_exist, findings);
+  }
+  return findings;
+}
+
+}  // namespace tandem::capture
