@@ -2,12 +2,14 @@
 
 import os
 import pathlib
+import random
 
 import pytest
 
 import chinook
 import dynamodb_local
 from deployment import CHINOOK_CONFIG, REPOSITORY, Deployment
+from proxy import Proxy
 
 
 def missing(what):
@@ -85,3 +87,19 @@ def deploy(tmp_path, binary):
     yield make
     for deployment in made:
         deployment.kill_all()
+
+
+@pytest.fixture
+def seed():
+    """Of everything random in a test; TANDEM_SEED=N repeats a run. Shown when the test fails."""
+    number = int(os.environ.get("TANDEM_SEED") or random.randrange(2**32))
+    print(f"TANDEM_SEED={number}")
+    return number
+
+
+@pytest.fixture
+def proxy(dynamodb):
+    """A counting proxy in front of DynamoDB Local."""
+    made = Proxy(dynamodb)
+    yield made
+    made.stop()

@@ -8,13 +8,15 @@ import subprocess
 import time
 
 from child import start_child
-from dynamodb_local import CREDENTIALS
 from eventually import eventually
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 CHINOOK_CONFIG = REPOSITORY / "config" / "chinook.yaml"
 
 DONE, FAILED, USAGE, DIFFERENCES = 0, 1, 2, 3
+
+# Of DynamoDB Local, which takes any.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "tandem", "AWS_SECRET_ACCESS_KEY": "tandem"}
 
 
 class Result:
@@ -109,6 +111,7 @@ class Deployment:
             "LEGACY_DB": str(source),
             "DYNAMODB_ENDPOINT": endpoint,
             "TANDEM_STATE": str(self.state),
+            "ITEMS": str(self.directory / "items.db"),
             **CREDENTIALS,
             **(environment or {}),
         }

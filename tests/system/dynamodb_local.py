@@ -11,9 +11,9 @@ from boto3.dynamodb.types import TypeDeserializer
 from botocore.config import Config
 
 from child import free_port, start_child
+from deployment import CREDENTIALS
 from eventually import eventually
-
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "tandem", "AWS_SECRET_ACCESS_KEY": "tandem"}
+from local_items import living
 
 
 def home():
@@ -52,6 +52,7 @@ class DynamodbLocal:
             )
         eventually(self._answers, 60, "DynamoDB Local answers", alive=self._alive)
         self.client = client_for(self.endpoint)
+        self.not_there = self.client.exceptions.ResourceNotFoundException
 
     def _answers(self):
         try:
@@ -82,15 +83,8 @@ class DynamodbLocal:
     def tables(self):
         return set(self.client.list_tables()["TableNames"])
 
-    def scan(self, table, key=("PK", "SK"), attribute="_tandem"):
-        """{key values: item} of all living items, without our own attribute."""
-        items = {}
-        for item in self.scan_raw(table):
-            stamp = item.pop(attribute, {})
-            if stamp.get("d") is True:
-                continue
-            items[tuple(item.get(name) for name in key)] = item
-        return items
+    def scan(self, table):
+        return living(self.scan_raw(table))
 
     def scan_raw(self, table):
         """All items as they stand, tombstones and our attribute included."""

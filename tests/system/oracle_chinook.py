@@ -77,7 +77,7 @@ def _catalog(source, add):
             ArtistName=artists.get(row["ArtistId"]),
             GSI1PK=joined("ALBUM_TITLE#", row["Title"]), GSI1SK=f"ALBUM#{row['AlbumId']}")
     looked_up = source.rows(
-        """SELECT t.TrackId AS "of", l.Title AS AlbumTitle, a.ArtistId, a.Name AS ArtistName,
+        """SELECT t.TrackId AS "of", l.Title AS AlbumTitle, l.ArtistId, a.Name AS ArtistName,
                   g.Name AS GenreName, m.Name AS MediaTypeName
            FROM Track t LEFT JOIN Album l ON l.AlbumId = t.AlbumId
                         LEFT JOIN Artist a ON a.ArtistId = l.ArtistId
@@ -224,12 +224,12 @@ def short(value, size=160):
     return text if len(text) <= size else f"{text[:size]}… ({len(text)} characters)"
 
 
-def scanned(dynamodb):
-    return {table: dynamodb.scan(table) for table in TABLES}
+def scanned(target):
+    return {table: target.scan(table) for table in TABLES}
 
 
-def check(path, dynamodb):
+def check(path, target):
     """Raises AssertionError with what differs."""
-    lines = differences(expected(path), scanned(dynamodb))
+    lines = differences(expected(path), scanned(target))
     assert not lines, "the target differs from the source:\n" + "\n".join(lines)
     return True

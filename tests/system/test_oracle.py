@@ -6,7 +6,7 @@ import boto3
 import pytest
 
 import oracle_chinook as oracle
-from dynamodb_local import CREDENTIALS
+from deployment import CREDENTIALS
 
 
 def write_all(dynamodb, items):
