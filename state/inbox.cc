@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "state/error.h"
+#include "state/failpoint.h"
 
 namespace tandem::state {
 namespace {
@@ -56,7 +57,9 @@ std::int64_t Inbox::put(const Request& request) {
   insert.bind(1, std::string_view(kKinds[static_cast<std::size_t>(request.kind)]));
   insert.bind(2, std::string_view(request.document)).bind_blob(3, request.root);
   insert.bind(4, std::string_view(request.text)).bind(5, request.offset).bind(6, now);
+  TANDEM_FAILPOINT("inbox.put.before");
   insert.run();
+  TANDEM_FAILPOINT("inbox.put.after");
   put_here_ = true;
   return database_.last_insert_rowid();
 }
@@ -88,7 +91,9 @@ std::vector<Request> Inbox::waiting() {
 }
 
 void Inbox::remove(std::int64_t id) {
+  TANDEM_FAILPOINT("inbox.remove.before");
   database_.prepare("DELETE FROM requests WHERE id = ?1").bind(1, id).run();
+  TANDEM_FAILPOINT("inbox.remove.after");
 }
 
 }  // namespace tandem::state

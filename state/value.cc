@@ -2,11 +2,12 @@
 
 #include <bit>
 #include <charconv>
-#include <cstring>
+#include <optional>
 
 #include "state/error.h"
+#include "state/integer_form.h"
 
-// A row as bytes: a count, then each value as one tag byte and its content.
+// A row as bytes: a count, then each value as one tag byte and its content (integer_form.h).
 //
 //   row   := varint(count) value*
 //   value := 0x00                      null
@@ -18,32 +19,18 @@
 namespace tandem::state {
 namespace {
 
-void put_varint(std::string& out, std::uint64_t number) {
-  while (number >= 0x80) {
-    out.push_back(static_cast<char>(number | 0x80));
-    number >>= 7;
-  }
-  out.push_back(static_cast<char>(number));
-}
-
 [[noreturn]] void malformed() {
   throw Error("malformed row bytes", "", "the file is damaged; reset the state and sync again");
 }
 
-std::uint64_t take_varint(std::string_view& bytes) {
-  std::uint64_t number = 0;
-  for (unsigned shift = 0; shift < 64; shift += 7) {
-    if (bytes.empty()) malformed();
-    auto byte = static_cast<unsigned char>(bytes.front());
-    bytes.remove_prefix(1);
-    number |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
-    if (byte < 0x80) return number;
-  }
-  malformed();
+std::uint64_t take_number(std::string_view& bytes) {
+  std::optional<std::uint64_t> number = take_varint(bytes);
+  if (!number) malformed();
+  return *number;
 }
 
 std::string_view take_bytes(std::string_view& bytes) {
-  std::uint64_t size = take_varint(bytes);
+  std::uint64_t size = take_number(bytes);
   if (size > bytes.size()) malformed();
   std::string_view taken = bytes.substr(0, size);
   bytes.remove_prefix(size);
@@ -56,15 +43,12 @@ void encode_value(const Value& value, std::string& out) {
     case ValueKind::kNull:
     case ValueKind::kUnchanged:
       break;
-    case ValueKind::kInteger: {
-      auto number = static_cast<std::uint64_t>(value.as_integer());
-      put_varint(out, (number << 1) ^ (value.as_integer() < 0 ? ~std::uint64_t{0} : 0));
+    case ValueKind::kInteger:
+      put_varint(out, to_zigzag(value.as_integer()));
       break;
-    }
     case ValueKind::kReal: {
-      auto bits = std::bit_cast<std::uint64_t>(value.as_real());
       char raw[8];
-      std::memcpy(raw, &bits, sizeof raw);
+      set_fixed64(raw, std::bit_cast<std::uint64_t>(value.as_real()));
       out.append(raw, sizeof raw);
       break;
     }
@@ -85,14 +69,11 @@ Value take_value(std::string_view& bytes) {
       return Value::null();
     case ValueKind::kUnchanged:
       return Value::unchanged();
-    case ValueKind::kInteger: {
-      std::uint64_t number = take_varint(bytes);
-      return Value::integer(static_cast<std::int64_t>((number >> 1) ^ (~(number & 1) + 1)));
-    }
+    case ValueKind::kInteger:
+      return Value::integer(from_zigzag(take_number(bytes)));
     case ValueKind::kReal: {
       if (bytes.size() < 8) malformed();
-      std::uint64_t bits = 0;
-      std::memcpy(&bits, bytes.data(), sizeof bits);
+      std::uint64_t bits = get_fixed64(bytes);
       bytes.remove_prefix(8);
       return Value::real(std::bit_cast<double>(bits));
     }
@@ -160,7 +141,7 @@ std::string encode_row(const Row& row) {
 }
 
 Row decode_row_prefix(std::string_view& bytes) {
-  std::uint64_t count = take_varint(bytes);
+  std::uint64_t count = take_number(bytes);
   if (count > bytes.size()) malformed();
   Row row;
   row.reserve(count);

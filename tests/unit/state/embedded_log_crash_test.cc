@@ -86,6 +86,10 @@ TEST_F(EmbeddedLogCrashTest, HoldsWhatWasAcknowledgedWhenKilled) {
     }
     ::close(acknowledged[0]);
 
+    // `log show` may be the first to look after the crash.
+    LogTail seen = EmbeddedLog::open_read_only(path_)->read_tail();
+    ASSERT_TRUE(seen.checkpoint.has_value());
+    ASSERT_GE(seen.checkpoint->position.commit, newest);
     EmbeddedLog log(path_);
     std::vector<std::uint64_t> commits = commits_in(log, kChanges, kSize);
     ASSERT_FALSE(commits.empty());
