@@ -85,18 +85,23 @@ struct ReplicaPosition {
   std::int64_t ts_ms = 0;  // commit time of the newest folded transaction
 };
 
+/// What one call did.
 struct FoldResult {
-  Offset next = 0;
-  std::int64_t transactions = 0, rows = 0,
-               rows_written = 0;  // rows: seen in the log; written: really changed
+  std::int64_t transactions = 0;  // folded and committed
+  std::int64_t rows = 0;          // of the log, in these transactions
+  std::int64_t rows_written = 0;  // that really differed
   bool committed = false;
 };
 
 struct ReplicaOptions {
-  std::size_t batch_changes =
-      100'000;  // fold at most so many changes in one transaction when catching up
-  std::size_t memory_bytes = 48U << 20U;  // a transaction larger than this is streamed into SQLite
-  MarkNumber first_mark = 1;              // above the ledger's highest settled number
+  /// When catching up, fold at most so many rows in one transaction. More means better batching of
+  /// random updates and more memory.
+  std::size_t batch_rows = 100'000;
+  /// Rows waiting in memory take at most about so many bytes; a transaction larger than this is
+  /// streamed into SQLite.
+  std::size_t memory_bytes = 48U << 20U;
+  /// Above every number that the ledger has ever settled.
+  MarkNumber first_mark = 1;
 };
 
 class Replica {
@@ -108,22 +113,21 @@ class Replica {
   ~Replica();
   Replica(const Replica&) = delete;
 
+  /// Of the last commit.
   ReplicaPosition position() const;
   const std::unordered_map<std::string, ReplicaTable>& tables() const;
-  /// Indexes on the columns that documents join on: (table, columns). Made as tables appear.
-  void want_index(const std::string& table, const std::vector<std::string>& columns);
 
-  /// Folds the batch. Whole transactions are committed when `flush` is given, when enough have come
-  /// together, or when the batch of the log ends what was buffered; the rest waits for its End.
-  FoldResult fold(const Batch& batch, bool flush);
-  /// Commits what is buffered of whole transactions.
+  /// Takes the batch. What is whole of it is committed if `flush` is given or if enough has come
+  /// together; a transaction without its End waits for more.
+  FoldResult fold(std::shared_ptr<const Batch> batch, bool flush);
+  /// Commits what is whole.
   FoldResult flush();
 
   /// Marks from outside the fold (repair, retry, changed mapping, replay), in a transaction of
-  /// their own.
+  /// their own. Precondition: nothing whole waits (flush() first).
   void mark(const std::function<void(Marks&)>& make);
-  /// Deletes marks that the ledger (attached read-only by its path) has as settled. Returns how
-  /// many.
+  /// Deletes marks that the ledger in this file has as settled, a bounded number a call. Returns
+  /// how many. No ledger: none.
   std::int64_t sweep(const std::string& ledger_path);
   /// Makes all committed work durable and returns the first offset that a power loss could ask for
   /// again.
@@ -148,14 +152,14 @@ class ReplicaReader {
   /// Marks with a number above `after`, in the order of their numbers, at most `limit`.
   std::vector<Mark> marks_after(MarkNumber after, std::size_t limit);
   std::vector<WideMark> wide_marks();
+  /// The number of the document's mark, if it has one.
+  std::optional<MarkNumber> mark_number(const std::string& document, const std::string& root);
   std::int64_t mark_count();
+  /// The lowest number among the marks; nothing if there are none.
+  std::optional<MarkNumber> lowest_mark();
 
  private:
   Database database_;
 };
-
-/// Makes an empty replica file under the same schema rules; for `replay --from beginning`, tests
-/// and verify.
-void create_replica_table(Database& database, const TableSchema& schema);
 
 }  // namespace tandem::state
