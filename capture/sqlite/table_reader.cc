@@ -39,10 +39,11 @@ std::string key_list(const state::TableSchema& schema) {
 std::string changes_query(const TableShape& shape) {
   const state::TableSchema& schema = shape.schema;
   std::string keys = log_key_columns(schema.key.size());
-  std::string join;
+  std::string found, join;
   for (std::size_t i = 0; i < schema.key.size(); ++i) {
     std::string column = "r." + quote_identifier(column_name(schema, schema.key[i]));
     std::string logged = "g.k" + std::to_string(i + 1);
+    found += (found.empty() ? "" : ", ") + logged;
     join += (join.empty() ? "" : " AND ") + column + " = " + logged;
     const std::string& own = schema.columns[static_cast<std::size_t>(schema.key[i])].collation;
     if (!same_name(shape.key_collations[i], own)) {
@@ -51,7 +52,7 @@ std::string changes_query(const TableShape& shape) {
               logged;
     }
   }
-  return "SELECT " + keys + ", " + column_list(schema, "r.") + " FROM (SELECT " + keys +
+  return "SELECT " + found + ", " + column_list(schema, "r.") + " FROM (SELECT " + keys +
          " FROM _tandem_log WHERE seq > ?1 AND seq <= ?2 AND t = ?3 GROUP BY " + keys +
          ") AS g LEFT JOIN main." + quote_identifier(schema.name) + " AS r ON " + join;
 }
