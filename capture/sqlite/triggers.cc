@@ -8,12 +8,14 @@
 //
 //   _tandem_7_insert           AFTER INSERT                              logs NEW.TrackId
 //   _tandem_7_update           AFTER UPDATE                              logs NEW.TrackId
-//   _tandem_7_rekey            AFTER UPDATE WHEN the key differs         logs OLD.TrackId
+//   _tandem_7_rekey            BEFORE UPDATE WHEN the key differs        logs both TrackIds
 //   _tandem_7_delete           AFTER DELETE                              logs OLD.TrackId
 //   _tandem_7_replace_insert   BEFORE INSERT                             logs TrackId of the rows
 //   _tandem_7_replace_update   BEFORE UPDATE WHEN a unique term differs  that have NEW.Name
 //
-// A WHEN rather than UPDATE OF: an INTEGER PRIMARY KEY also changes by SET rowid.
+// A WHEN rather than UPDATE OF: an INTEGER PRIMARY KEY also changes by SET rowid. Before rather
+// than after: UPDATE OR REPLACE first removes the row at the new key, and when a cascade of that
+// takes the updated row along, no AFTER trigger runs and nothing else tells of the new key.
 namespace tandem::capture {
 namespace {
 
@@ -202,7 +204,8 @@ std::vector<TriggerText> triggers_for(const TableShape& shape, std::int64_t numb
   }
   add("_insert", "AFTER INSERT", "", log_key(shape, number, "NEW"));
   add("_update", "AFTER UPDATE", "", log_key(shape, number, "NEW"));
-  add("_rekey", "AFTER UPDATE", rekeyed, log_key(shape, number, "OLD"));
+  add("_rekey", "BEFORE UPDATE", rekeyed,
+      log_key(shape, number, "OLD") + " " + log_key(shape, number, "NEW"));
   add("_delete", "AFTER DELETE", "", log_key(shape, number, "OLD"));
   return triggers;
 }
