@@ -51,6 +51,7 @@ Fold::Fold(Database& database, const std::string& log_identity, FoldListener* li
       committed_(read_position(database)) {
   committed_.log_identity = log_identity;
   reached_ = committed_;
+  placed_ = !database.query_value("SELECT source_commit FROM _tandem_position").is_null();
   read_covered();
   open_transaction();
   tell_tables();
@@ -113,6 +114,7 @@ void Fold::take_record(const std::shared_ptr<const Batch>& batch, std::size_t in
     pending_.push_back({batch, &record, offset});
     // What comes after a gap may be an older state of the source.
     reached_.source = {};
+    placed_ = false;
   } else if (std::holds_alternative<Heartbeat>(record)) {
     abandon();
   } else if (open_ && !skipping_) {
@@ -128,7 +130,7 @@ void Fold::begin(Step step) {
   open_ = true;
   begin_ = std::get<Begin>(*step.record);
   begin_offset_ = step.offset;
-  skipping_ = begin_.position <= reached_.source;
+  skipping_ = placed_ && begin_.position <= reached_.source;
   if (!skipping_) steps_.push_back(std::move(step));
 }
 
@@ -137,6 +139,7 @@ void Fold::end(const End& end, Offset offset) {
   open_ = false;
   if (skipping_) return;
   reached_.source = end.checkpoint.position;
+  placed_ = true;
   reached_.ts_ms = begin_.ts_ms;
   ++pending_transactions_;
   if (streaming_) {
@@ -147,7 +150,6 @@ void Fold::end(const End& end, Offset offset) {
     streamed_rows_ += static_cast<std::int64_t>(steps_rows_);
     pending_rows_ += static_cast<std::size_t>(std::exchange(streamed_rows_, 0));
     reached_.next = offset + 1;
-    save_position();
     commit_transaction();
   } else {
     pending_.insert(pending_.end(), std::make_move_iterator(steps_.begin()),
@@ -168,6 +170,7 @@ void Fold::abandon() {
   if (!streaming_) return;
   streaming_ = false;
   runs_.clear();
+  displaced_.clear();
   rows_.clear();
   database_.execute("ROLLBACK");
   marks_.discard();
@@ -205,7 +208,6 @@ FoldResult Fold::commit_pending() {
     apply(pending_);
     apply_run();
     pending_.clear();
-    save_position();
     commit_transaction();
   }
   result.rows_written = std::exchange(written_, 0);
@@ -217,6 +219,7 @@ void Fold::open_transaction() { database_.execute("BEGIN IMMEDIATE"); }
 
 void Fold::commit_transaction() {
   marks_.write();
+  save_position();
   TANDEM_FAILPOINT("fold.commit.before");
   database_.execute("COMMIT");
   TANDEM_FAILPOINT("fold.commit.after");
@@ -229,8 +232,6 @@ void Fold::mark(const std::function<void(Marks&)>& make) {
   open_transaction();
   marks_.set_offset(committed_.next - 1);
   make(marks_);
-  marks_.write();
-  save_position();
   commit_transaction();
 }
 
@@ -238,14 +239,15 @@ void Fold::save_position() {
   // The offset of a transaction that is still open must be read again after a restart.
   ReplicaPosition position = reached_;
   if (open_) position.next = begin_offset_;
-  // Marks gathered get their numbers here at the latest, so that next_mark covers them.
-  marks_.write();
   save_position_.bind(1, std::string_view(position.log_identity));
   save_position_.bind(2, static_cast<std::int64_t>(position.epoch)).bind(3, position.next);
-  save_position_.bind(4, static_cast<std::int64_t>(position.source.commit));
-  save_position_.bind(5, static_cast<std::int64_t>(position.source.ordinal))
-      .bind(6, position.ts_ms);
-  save_position_.bind(7, marks_.next()).run();
+  if (placed_) {
+    save_position_.bind(4, static_cast<std::int64_t>(position.source.commit));
+    save_position_.bind(5, static_cast<std::int64_t>(position.source.ordinal));
+  } else {
+    save_position_.bind_null(4).bind_null(5);
+  }
+  save_position_.bind(6, position.ts_ms).bind(7, marks_.next()).run();
   committed_ = position;
 }
 

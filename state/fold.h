@@ -50,8 +50,6 @@ class Fold {
   };
   struct Run {
     std::unordered_map<std::string, Net> keys;  // by key_identity
-    std::unordered_map<std::string, Row>
-        displaced;  // rows that another row has moved onto, in this transaction
   };
 
   void take_record(const std::shared_ptr<const Batch>& batch, std::size_t index);
@@ -90,11 +88,15 @@ class Fold {
   // How far the chunks have come since a table's start without a hole, while it is not whole.
   std::unordered_map<std::string, Row> covered_;
   std::unordered_map<std::string, std::unique_ptr<TableRows>> rows_;
-  std::map<std::string, Run>
-      runs_;  // by table; applied before anything that concerns a whole table
+  // By table; applied before anything that concerns a whole table.
+  std::map<std::string, Run> runs_;
+  // By table and key_identity: rows that another row has moved onto, until their own change comes
+  // in the same transaction.
+  std::unordered_map<std::string, std::unordered_map<std::string, Row>> displaced_;
 
   ReplicaPosition committed_;  // as the file has it
   ReplicaPosition reached_;    // with what is pending
+  bool placed_ = false;        // reached_.source is that of a transaction since the newest gap
   std::vector<Step> pending_;  // of whole transactions
   std::size_t pending_rows_ = 0, pending_bytes_ = 0;
   std::int64_t pending_transactions_ = 0;

@@ -35,7 +35,7 @@ void Fold::apply(const std::vector<Step>& steps) {
     if (std::holds_alternative<Change>(*step.record)) {
       apply_change(step);
     } else if (std::holds_alternative<Begin>(*step.record)) {
-      for (auto& [table, run] : runs_) run.displaced.clear();
+      displaced_.clear();
     } else if (std::holds_alternative<Chunk>(*step.record)) {
       apply_run();
       apply_chunk(step);
@@ -72,10 +72,11 @@ void Fold::apply_change(const Step& step) {
     return;
   }
   Run& run = runs_[table];
+  auto& displaced_rows = displaced_[table];
   const TableSchema& schema = rows->schema();
   if (change.op == Op::kDelete) {
     std::string identity = key_identity(schema, change.key_before);
-    if (run.displaced.erase(identity) > 0) return;
+    if (displaced_rows.erase(identity) > 0) return;
     run.keys.insert_or_assign(std::move(identity),
                               Net{change.key_before, nullptr, nullptr, step.offset});
     return;
@@ -87,9 +88,9 @@ void Fold::apply_change(const Step& step) {
       change.key_before.empty() ? identity : key_identity(schema, change.key_before);
   if (identity_before != identity) {
     std::optional<Row> before;
-    if (auto displaced = run.displaced.find(identity_before); displaced != run.displaced.end()) {
+    if (auto displaced = displaced_rows.find(identity_before); displaced != displaced_rows.end()) {
       before = std::move(displaced->second);
-      run.displaced.erase(displaced);
+      displaced_rows.erase(displaced);
     } else {
       before = current(*rows, run, identity_before, change.key_before);
       run.keys.insert_or_assign(identity_before,
@@ -97,7 +98,7 @@ void Fold::apply_change(const Step& step) {
     }
     // Who stands on the new key has a change of its own to come in this transaction.
     if (auto occupant = current(*rows, run, identity, net.key))
-      run.displaced[identity] = std::move(*occupant);
+      displaced_rows[identity] = std::move(*occupant);
     if (has_unchanged(change.after)) net.own = filled(change.after, before, table);
   } else if (has_unchanged(change.after)) {
     net.own = filled(change.after, current(*rows, run, identity, net.key), table);

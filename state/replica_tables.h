@@ -1,11 +1,14 @@
 // The replica's tables: one SQLite table per source table, and our own beside them.
 //
-//   "Track"(... PRIMARY KEY(key)) WITHOUT ROWID   the source's rows, under the source's names
+//   "Track"(... PRIMARY KEY(key)) WITHOUT ROWID
+//       the source's rows, under the source's names
 //   _tandem_position(id, log_identity, epoch, next, source_commit, source_ordinal, ts_ms,
-//   next_mark) _tandem_tables(name, schema, whole, covered)  schema: encode_schema; covered: how
-//   far chunks have
-//                                                 come without a hole since the table's start
-//   _tandem_documents(id, name)                   names of documents as small numbers
+//   next_mark)
+//       one row; source_...: null before the first transaction and after a gap
+//   _tandem_tables(name, schema, whole, covered)
+//       schema: encode_schema; covered: how far chunks have come without a hole since the start
+//   _tandem_documents(id, name)
+//       names of documents as small numbers
 //   _tandem_marks(document, root, number, offset)
 //   _tandem_wide_marks(document, path, vals, number, offset)
 #pragma once

@@ -142,6 +142,57 @@ TEST_F(ReplicaTest, TwoRowsSwapKeys) {
   EXPECT_EQ(rows(), "2 'a' 1 | 10 'b' 3 | ");
 }
 
+TEST_F(ReplicaTest, TwoRowsSwapKeysInATransactionThatIsStreamed) {
+  writer.begin();
+  writer.put("T", {number(1), text("a"), number(1)});
+  writer.put("T", {number(2), text("b"), number(2)});
+  writer.end();
+  fold();
+  reopen({.memory_bytes = 1});
+  writer.begin();
+  writer.move("T", number(1), {number(2), text("a"), number(1)});
+  writer.move("T", number(2), {number(1), text("b"), Value::unchanged()});
+  writer.end();
+  fold();
+  EXPECT_EQ(rows(), "1 'b' 2 | 2 'a' 1 | ");
+}
+
+TEST_F(ReplicaTest, TheFirstPositionMayBeZero) {
+  Writer first;
+  first.add(Epoch{1});
+  first.add(Begin{{0, 0}, 1});
+  first.schema(schema_of("Z"));
+  first.chunk("Z", {}, {}, {{number(1), text("a"), number(1)}});
+  first.add(End{{{0, 0}, {}, ""}});
+  replica = std::make_unique<Replica>(directory_ + "/first.db", "log", nullptr);
+  EXPECT_EQ(replica->fold(first.take(), true).rows_written, 1);
+  // Published once more, it is dropped.
+  first.add(Begin{{0, 0}, 1});
+  first.put("Z", {number(2), text("b"), number(1)});
+  first.add(End{{{0, 0}, {}, ""}});
+  EXPECT_EQ(replica->fold(first.take(), true).rows, 0);
+}
+
+TEST_F(ReplicaTest, ANumberOfAMarkIsNeverUsedAgain) {
+  replica->mark([](Marks& to) { to.mark("doc", "a"); });
+  class AtOpen : public Listener {
+    void tables_changed(Database&, const std::unordered_map<std::string, ReplicaTable>&,
+                        Marks& marks) override {
+      marks.mark("doc", "open");
+      marks.mark_wide("doc", 0, {});
+    }
+  } at_open;
+  for (int i = 0; i < 2; ++i) {
+    replica = std::make_unique<Replica>(path(), "log", &at_open);
+    ReplicaReader reader(path());
+    std::int64_t newest = *reader.mark_number("doc", "open");
+    std::int64_t wide = reader.wide_marks().at(0).number;
+    replica->mark([](Marks& to) { to.mark("doc", "b"); });
+    reader.renew();
+    EXPECT_GT(*reader.mark_number("doc", "b"), std::max(newest, wide));
+  }
+}
+
 TEST_F(ReplicaTest, ATransactionCutOffNeverHappened) {
   writer.begin();
   writer.put("T", {number(1), text("a"), number(1)});
