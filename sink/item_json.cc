@@ -2,63 +2,13 @@
 //
 //   {"S": "x"} {"N": "1.5"} {"B": "base64"} {"BOOL": true} {"NULL": true}
 //   {"L": [value, …]} {"M": {"name": value, …}} {"SS": ["x", …]} {"NS": […]} {"BS": […]}
-#include <array>
-
 #include "sink/base64.h"
 #include "sink/item.h"
 #include "sink/item_check.h"
+#include "sink/json_writer.h"
 
 namespace tandem::sink {
 namespace {
-
-constexpr std::array<bool, 256> escaped_characters() {
-  std::array<bool, 256> escaped{};
-  for (std::size_t i = 0; i < 0x20; i++) escaped[i] = true;
-  escaped['"'] = true;
-  escaped['\\'] = true;
-  return escaped;
-}
-constexpr std::array<bool, 256> kEscaped = escaped_characters();
-
-void append_escape(char letter, std::string& out) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  switch (letter) {
-    case '"':
-      out += "\\\"";
-      return;
-    case '\\':
-      out += "\\\\";
-      return;
-    case '\n':
-      out += "\\n";
-      return;
-    case '\r':
-      out += "\\r";
-      return;
-    case '\t':
-      out += "\\t";
-      return;
-    default: {
-      auto byte = static_cast<unsigned char>(letter);
-      out += "\\u00";
-      out.push_back(kDigits[byte >> 4U]);
-      out.push_back(kDigits[byte & 15U]);
-    }
-  }
-}
-
-void append_string(std::string_view text, std::string& out) {
-  out.push_back('"');
-  std::size_t start = 0;
-  for (std::size_t i = 0; i < text.size(); i++) {
-    if (!kEscaped[static_cast<unsigned char>(text[i])]) continue;
-    out.append(text, start, i - start);
-    append_escape(text[i], out);
-    start = i + 1;
-  }
-  out.append(text, start);
-  out.push_back('"');
-}
 
 void append_set(const char* tag, const Attribute& set, std::string& out) {
   out += tag;
@@ -72,7 +22,7 @@ void append_set(const char* tag, const Attribute& set, std::string& out) {
       append_base64(element.text(), out);
       out.push_back('"');
     } else {
-      append_string(element.text(), out);
+      append_json_string(element.text(), out);
     }
   }
   out += "]}";
@@ -81,7 +31,7 @@ void append_set(const char* tag, const Attribute& set, std::string& out) {
 /// For people: what is not UTF-8 is shown byte by byte as U+FFFD, so that the output is JSON.
 void append_shown_string(std::string_view text, std::string& out) {
   if (is_utf8(text)) {
-    append_string(text, out);
+    append_json_string(text, out);
     return;
   }
   std::string shown;
@@ -92,7 +42,7 @@ void append_shown_string(std::string_view text, std::string& out) {
       shown += "\xEF\xBF\xBD";
     }
   }
-  append_string(shown, out);
+  append_json_string(shown, out);
 }
 
 void append_line(int indent, int level, std::string& out) {
@@ -167,7 +117,7 @@ void write_dynamodb_json(const Attribute& attribute, std::string& out) {
       return;
     case AttributeType::kString:
       out += R"({"S":)";
-      append_string(attribute.text(), out);
+      append_json_string(attribute.text(), out);
       out.push_back('}');
       return;
     case AttributeType::kNumber:
@@ -214,7 +164,7 @@ void write_dynamodb_json(const Item& item, std::string& out) {
   for (const auto& [name, value] : item) {
     if (!first) out.push_back(',');
     first = false;
-    append_string(name, out);
+    append_json_string(name, out);
     out.push_back(':');
     write_dynamodb_json(value, out);
   }

@@ -1,0 +1,13 @@
+// Strings as JSON spells them.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace tandem::sink {
+
+/// Appends the text in quotation marks with what JSON wants escaped. The text must be UTF-8 for the
+/// result to be JSON; bytes beyond ASCII pass as they are.
+void append_json_string(std::string_view text, std::string& out);
+
+}  // namespace tandem::sink
