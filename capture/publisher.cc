@@ -1,5 +1,6 @@
 #include "capture/publisher.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "state/failpoint.h"
@@ -26,6 +27,11 @@ std::int64_t unix_ms() {
       .count();
 }
 
+bool is_snapshotting(const state::Checkpoint& checkpoint) {
+  return std::any_of(checkpoint.tables.begin(), checkpoint.tables.end(),
+                     [](const state::TableProgress& table) { return table.snapshotting; });
+}
+
 }  // namespace
 
 class Publisher::Impl : public Transactions {
@@ -50,7 +56,10 @@ class Publisher::Impl : public Transactions {
 
   PublisherStatus status() const {
     std::lock_guard lock(mutex_);
-    return status_;
+    PublisherStatus status = status_;
+    // A request counts from the moment it was made, not from its first chunk.
+    status.snapshotting = status.snapshotting || !requests_.empty();
+    return status;
   }
 
   void request_snapshot(const std::string& table) {
@@ -107,12 +116,17 @@ class Publisher::Impl : public Transactions {
     log_.claim(epoch);
     TANDEM_FAILPOINT("capture.claim.after");
     state::LogTail tail = log_.read_tail();
+    if (!restart_reason_.empty()) {
+      gap(std::exchange(restart_reason_, {}));
+      tail.checkpoint.reset();
+    }
+    source_.resume(tail.checkpoint, *this);
     {
       std::lock_guard lock(mutex_);
       status_.epoch = epoch;
       if (tail.checkpoint) status_.checkpoint = *tail.checkpoint;
+      status_.snapshotting = is_snapshotting(source_.checkpoint());
     }
-    source_.resume(tail.checkpoint, *this);
     last_append_ = steady_clock::now();
     while (!stop.stop_requested()) {
       pass_on_requests();
@@ -130,6 +144,7 @@ class Publisher::Impl : public Transactions {
     {
       std::lock_guard lock(mutex_);
       requests.swap(requests_);
+      if (!requests.empty()) status_.snapshotting = true;
     }
     for (const std::string& table : requests) source_.request_snapshot(table);
   }
@@ -172,15 +187,13 @@ class Publisher::Impl : public Transactions {
     status_.transactions = transactions_;
     status_.changes = changes_;
     status_.snapshot_rows = snapshot_rows_;
-    status_.snapshotting = false;
-    for (const state::TableProgress& table : checkpoint.tables) {
-      if (table.snapshotting) status_.snapshotting = true;
-    }
+    status_.snapshotting = is_snapshotting(checkpoint);
   }
 
   Source& source_;
   state::ChangeLog& log_;
   const PublisherOptions options_;
+  std::string restart_reason_ = options_.restart_reason;
 
   // Of the running thread.
   std::shared_ptr<state::Batch> batch_ = std::make_shared<state::Batch>();

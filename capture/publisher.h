@@ -23,6 +23,9 @@ struct PublisherOptions {
   std::chrono::milliseconds heartbeat{10'000};
   std::size_t batch_bytes =
       1U << 20U;  // append when so much has come together, or when the source pauses
+  /// Not empty: what the log knows is not to be continued (its beginning is gone and the replica
+  /// with it). Says so in the log as a gap and reads every table again.
+  std::string restart_reason;
 };
 
 struct PublisherStatus {

@@ -12,7 +12,7 @@ namespace {
 constexpr std::int64_t kApplicationId = 0x54644962;  // "TdIb"
 
 // The order of RequestKind. Names, so that the file explains itself to whoever opens it.
-constexpr const char* kKinds[] = {"mark", "retry", "drop", "snapshot", "replay"};
+constexpr const char* kKinds[] = {"mark", "retry", "drop", "snapshot", "replay", "repair"};
 
 RequestKind kind_named(const std::string& name, const std::string& path) {
   for (std::size_t i = 0; i < std::size(kKinds); ++i) {
@@ -36,6 +36,7 @@ Inbox::Inbox(const std::string& path) : database_(path, OpenMode::kReadWriteCrea
       database_.execute(
           "CREATE TABLE requests(id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL,"
           " document TEXT NOT NULL, root BLOB NOT NULL, text TEXT NOT NULL,"
+          " item_key BLOB NOT NULL,"
           " \"offset\" INTEGER NOT NULL, created_ms INTEGER NOT NULL)");
       database_.execute("PRAGMA application_id=" + std::to_string(kApplicationId));
     } else if (id != kApplicationId) {
@@ -52,11 +53,12 @@ std::int64_t Inbox::put(const Request& request) {
                          std::chrono::system_clock::now().time_since_epoch())
                          .count();
   Statement insert = database_.prepare(
-      "INSERT INTO requests(kind, document, root, text, \"offset\", created_ms)"
-      " VALUES(?1, ?2, ?3, ?4, ?5, ?6)");
+      "INSERT INTO requests(kind, document, root, text, item_key, \"offset\", created_ms)"
+      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)");
   insert.bind(1, std::string_view(kKinds[static_cast<std::size_t>(request.kind)]));
   insert.bind(2, std::string_view(request.document)).bind_blob(3, request.root);
-  insert.bind(4, std::string_view(request.text)).bind(5, request.offset).bind(6, now);
+  insert.bind(4, std::string_view(request.text)).bind_blob(5, request.key);
+  insert.bind(6, request.offset).bind(7, now);
   TANDEM_FAILPOINT("inbox.put.before");
   insert.run();
   TANDEM_FAILPOINT("inbox.put.after");
@@ -74,7 +76,8 @@ bool Inbox::changed() {
 
 std::vector<Request> Inbox::waiting() {
   Statement select = database_.prepare(
-      "SELECT id, kind, document, root, text, \"offset\", created_ms FROM requests ORDER BY id");
+      "SELECT id, kind, document, root, text, item_key, \"offset\", created_ms FROM requests ORDER "
+      "BY id");
   std::vector<Request> requests;
   while (select.step()) {
     Request request;
@@ -83,8 +86,9 @@ std::vector<Request> Inbox::waiting() {
     request.document = select.text(2);
     request.root = select.text(3);
     request.text = select.text(4);
-    request.offset = select.integer(5);
-    request.created_ms = select.integer(6);
+    request.key = select.text(5);
+    request.offset = select.integer(6);
+    request.created_ms = select.integer(7);
     requests.push_back(std::move(request));
   }
   return requests;

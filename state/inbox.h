@@ -21,6 +21,7 @@ enum class RequestKind : std::uint8_t {
   kDrop,      // forget dead letters: of `root`, of `document`, or all
   kSnapshot,  // read the table `text` again
   kReplay,    // mark what the log's changes from `offset` on touched
+  kRepair,    // trust nothing of the item `key` in the target table `text`, and look at it anew
 };
 
 struct Request {
@@ -31,6 +32,7 @@ struct Request {
   std::string text;
   Offset offset = 0;
   std::int64_t created_ms = 0;  // Unix milliseconds, given by put()
+  std::string key;              // canonical bytes of an item's key
 };
 
 class Inbox {

@@ -89,7 +89,7 @@ TEST_F(InboxTest, TakesManyWritersAtOnce) {
 TEST_F(InboxTest, RefusesWhatItDoesNotKnow) {
   { Inbox inbox(path_); }
   Database(path_, OpenMode::kReadWrite)
-      .execute("INSERT INTO requests VALUES(1, 'explode', '', x'', '', 0, 0)");
+      .execute("INSERT INTO requests VALUES(1, 'explode', '', x'', '', x'', 0, 0)");
   EXPECT_THROW(Inbox(path_).waiting(), Error);
   std::string other = directory_ / "other.db";
   Database(other, OpenMode::kReadWriteCreate).execute("CREATE TABLE x(y)");
