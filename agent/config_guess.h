@@ -1,0 +1,15 @@
+// Writes a first config for a database, guessed from its tables, keys and foreign keys: commented,
+// ready to run into a local target, meant to be edited. Pure functions, any thread.
+#pragma once
+
+#include <string>
+
+#include "capture/source.h"
+
+namespace tandem::agent {
+
+/// The text of the config. `source_path` goes into it as it is. The text parses and passes
+/// check_config() over the same catalog. Throws Error when no table can be captured.
+std::string guess_config(const capture::Catalog& catalog, std::string source_path);
+
+}  // namespace tandem::agent
