@@ -97,8 +97,8 @@ class Checker {
     for (const auto& [name, type] : document->attribute_types()) {
       auto [standing, fresh] = types_[index].try_emplace(name, TypeOrigin{type, spec.name});
       if (fresh || standing->second.type == type) continue;
-      std::string key = "documents." + spec.name + ".item." + name;
-      mistakes.add(config_.line_of(key), std::move(key),
+      const std::string key = "documents." + spec.name + ".item." + name;
+      mistakes.add(config_.line_of(key), key,
                    "this is " + std::string(type_name(type)) + ", but in document " +
                        standing->second.document + " it is " +
                        std::string(type_name(standing->second.type)) +

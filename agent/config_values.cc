@@ -6,6 +6,7 @@
 
 #include "agent/config_parts.h"
 #include "agent/config_reader.h"
+#include "sink/filter.h"
 
 namespace tandem::agent {
 namespace {
@@ -98,18 +99,21 @@ sink::ValueSpec read_aggregate(const ConfigNode& node, const Shape& shape,
   return {std::move(aggregate), node.line};
 }
 
+/// A map names values by their text: 1 and "1" are one, null is itself.
+bool same(const state::Value& a, const state::Value& b) {
+  if (a.is_null() || b.is_null()) return a.is_null() && b.is_null();
+  return sink::value_text(a) == sink::value_text(b);
+}
+
 void read_value_map(const ConfigNode& node, sink::TypedSpec& typed, MistakeList& mistakes) {
   if (!expect_map(node, "from the source's values to the item's", mistakes)) return;
   for (const auto& [name, constant] : node.entries) {
-    if (name.text == "null" && !name.quoted) {
-      mistakes.add(name, "null is not mapped; `default` is what stands for it");
-      continue;
-    }
-    auto from = read_value(name, mistakes);
+    const bool null = name.text == "null" && !name.quoted;
+    auto from = null ? state::Value::null() : read_value(name, mistakes);
     auto to = read_constant(constant, mistakes);
     if (!from || !to) continue;
     const bool twice = std::any_of(typed.map.begin(), typed.map.end(),
-                                   [&from](const auto& pair) { return pair.first == *from; });
+                                   [&from](const auto& pair) { return same(pair.first, *from); });
     if (twice) mistakes.add(name, "this value stands here twice");
     typed.map.emplace_back(std::move(*from), std::move(*to));
   }

@@ -167,7 +167,8 @@ TEST(ConfigDocumentsTest, ValuesOfEveryOperator) {
       "      Most: {$max: lines.Total}\n"
       "      Album: {$with: album, item: {$columns: all}}\n"
       "      Nested: {each: a, $$each: b, list: [1, \"{X}\", {y: z}]}\n"
-      "      Status: {$value: \"{Status}\", map: {1: active, \"2\": 5}, default: {a: [1]},\n"
+      "      Status: {$value: \"{Status}\", map: {1: active, \"2\": 5, null: none}, default: {a: "
+      "[1]},\n"
       "               as: string, null: keep}\n"
       "      Plain: {$value: \"{Json}\", as: json}\n");
   const auto& key = std::get<sink::Template>(item.at("PK").node);
@@ -195,7 +196,8 @@ TEST(ConfigDocumentsTest, ValuesOfEveryOperator) {
   EXPECT_EQ(nested.entries[1].first, "$each");
   EXPECT_EQ(std::get<sink::ListSpec>(nested.entries[2].second.node).elements.size(), 3U);
   const auto& status = std::get<sink::TypedSpec>(item.at("Status").node);
-  ASSERT_EQ(status.map.size(), 2U);
+  ASSERT_EQ(status.map.size(), 3U);
+  EXPECT_TRUE(status.map[2].first.is_null());
   EXPECT_EQ(status.map[0].first, state::Value::integer(1));
   EXPECT_EQ(status.map[0].second, Attribute::string("active"));
   EXPECT_EQ(status.map[1].first, state::Value::text("2"));

@@ -1,6 +1,7 @@
 // The example configs load, each with nothing but the variables that its own comments name.
 #include <gtest/gtest.h>
 
+#include "capture/sqlite/sqlite_source.h"
 #include "config_text.h"
 
 namespace tandem::agent {
@@ -21,6 +22,26 @@ TEST(ConfigExamplesTest, ChinookTakesItsThreeVariables) {
   EXPECT_EQ(captured_tables(config).size(), 11U);
   for (const sink::TargetTable& table : config.target.tables) {
     EXPECT_EQ(table.key, (std::vector<std::string>{"PK", "SK"}));
+  }
+}
+
+TEST(ConfigExamplesTest, ChinookFitsTheRealDatabase) {
+  const std::string path = chinook_path();
+  if (!std::filesystem::exists(path)) {
+    ASSERT_EQ(std::getenv("CI"), nullptr) << "the Chinook database is not here";
+    GTEST_SKIP() << "the Chinook database is not here: CHINOOK_DB=FILE names it";
+  }
+  Config config = parse(repository_text("config/chinook.yaml"), {{"LEGACY_DB", path}});
+  auto mistakes =
+      check_config(config, capture::open_sqlite_source(path, captured_tables(config))->catalog());
+  EXPECT_TRUE(mistakes.empty()) << ConfigError("chinook.yaml", mistakes).what();
+  for (const sink::TargetTable& table : config.target.tables) {
+    for (sink::AttributeType type : table.key_types) {
+      EXPECT_EQ(type, sink::AttributeType::kString);
+    }
+    for (const auto& [name, type] : table.index_types) {
+      EXPECT_EQ(type, sink::AttributeType::kString);
+    }
   }
 }
 

@@ -161,10 +161,7 @@ feed" ("tab	col" INTEGER PRIMARY KEY, "back\slash" TEXT);
 }
 
 TEST_F(ConfigGuessTest, Chinook) {
-  // The shared data lies beside the repository, or where the variable says.
-  const char* named = std::getenv("CHINOOK_DB");
-  const std::string path =
-      named != nullptr ? named : repository_file("../shared/data/Chinook_Sqlite.sqlite").string();
+  const std::string path = chinook_path();
   if (!std::filesystem::exists(path)) {
     ASSERT_EQ(std::getenv("CI"), nullptr) << "the Chinook database is not here";
     GTEST_SKIP() << "the Chinook database is not here: CHINOOK_DB=FILE names it";

@@ -86,7 +86,7 @@ TEST(ConfigMistakesTest, WrongValues) {
       {"      A: {$value: \"{X}\", null: keeep}\n", "A.null", "[keep]"},
       {"      A: {$value: \"{X}\", map: [1]}\n", "A.map", "but is a list"},
       {"      A: {$value: \"{X}\", map: {1: a, 0x1: b}}\n", "A.map.0x1", "stands here twice"},
-      {"      A: {$value: \"{X}\", map: {null: a}}\n", "A.map.null", "default"},
+      {"      A: {$value: \"{X}\", map: {1: a, \"1\": b}}\n", "A.map.1", "twice"},
       {"      A: \"{X\"\n", "A", "{"},
       {"      A: \"X}\"\n", "A", "}"},
       {"      A: \"{X:uper}\"\n", "A", "uper"},

@@ -79,6 +79,13 @@ inline std::string repository_text(const std::string& name) {
   return text.str();
 }
 
+/// The shared data lies beside the repository, or where the variable says.
+inline std::string chinook_path() {
+  const char* named = std::getenv("CHINOOK_DB");
+  return named != nullptr ? named
+                          : repository_file("../shared/data/Chinook_Sqlite.sqlite").string();
+}
+
 /// The text as an editor sees it that reads YAML as JSON: the environment is not filled in.
 inline nlohmann::json json_of(const ConfigNode& node) {
   switch (node.kind) {
