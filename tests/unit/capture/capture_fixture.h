@@ -53,7 +53,10 @@ class CaptureTest : public ::testing::Test {
  protected:
   std::string path() const { return folder_.file("app.db"); }
   state::Database& app() {
-    if (!app_) app_ = state::Database(path(), state::OpenMode::kReadWriteCreate);
+    if (!app_) {
+      app_ = state::Database(path(), state::OpenMode::kReadWriteCreate);
+      app_.execute("PRAGMA synchronous = OFF");
+    }
     return app_;
   }
   void close_app() { app_ = state::Database(); }

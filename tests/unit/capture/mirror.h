@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
@@ -83,7 +86,7 @@ class MemoryLog : public state::ChangeLog {
     tail_ = {};
     for (auto& batch : kept) append(std::const_pointer_cast<state::Batch>(batch));
   }
-  int fail_appends = 0;  // the n-th append from now on fails
+  std::atomic<int> fail_appends = 0;  // the n-th append from now on fails
 
  private:
   std::string identity_;

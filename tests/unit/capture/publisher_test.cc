@@ -1,0 +1,156 @@
+#include "capture/publisher.h"
+
+#include <functional>
+#include <thread>
+
+#include "tests/unit/capture/capture_fixture.h"
+
+namespace tandem::capture {
+namespace {
+
+class PublisherTest : public CaptureTest {
+ protected:
+  void begin(PublisherOptions options = {}) {
+    app().execute("PRAGMA journal_mode = wal; CREATE TABLE T (id INTEGER PRIMARY KEY, v)");
+    requests_ = {table("T")};
+    options_ = options;
+    restart();
+  }
+  void restart() {
+    thread_ = std::jthread();
+    publisher_.reset();
+    source_ = open_sqlite_source(path(), requests_);
+    publisher_ = std::make_unique<Publisher>(*source_, log_, options_);
+    thread_ = std::jthread([this](std::stop_token stop) {
+      try {
+        publisher_->run(stop);
+      } catch (const state::Error& error) {
+        std::lock_guard lock(mutex_);
+        failure_ = error.what();
+      }
+    });
+  }
+  void wait_until(const std::function<bool()>& true_now) {
+    auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!true_now() && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    ASSERT_TRUE(true_now()) << failure();
+  }
+  void wait_for_source() {
+    wait_until([&] {
+      PublisherStatus status = publisher_->status();
+      return !status.snapshotting && status.transactions > 0 &&
+             status.checkpoint.position >= source_->newest();
+    });
+    mirror_.follow(log_);
+  }
+  std::string failure() {
+    std::lock_guard lock(mutex_);
+    return failure_;
+  }
+
+  PublisherOptions options_;
+  std::mutex mutex_;
+  std::string failure_;
+  std::unique_ptr<Publisher> publisher_;
+  std::jthread thread_;  // last: it ends before what it uses
+};
+
+TEST_F(PublisherTest, FollowsAnApplication) {
+  begin();
+  for (int i = 0; i < 300; ++i) {
+    app().execute("INSERT INTO T (v) VALUES (" + std::to_string(i) + ")");
+    if (i == 150) restart();
+  }
+  wait_for_source();
+  expect_equal();
+  EXPECT_EQ(mirror_.gaps, 0);
+  EXPECT_EQ(publisher_->status().epoch, log_.read_tail().epoch);
+}
+
+TEST_F(PublisherTest, ALargeTransactionGoesOutInParts) {
+  begin({.batch_bytes = 10'000});
+  wait_until([&] { return publisher_->status().transactions > 0; });
+  std::size_t before = log_.batches().size();
+  app().execute(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
+      "INSERT INTO T SELECT i, 'some text' FROM n");
+  wait_for_source();
+  expect_equal();
+  EXPECT_GT(log_.batches().size(), before + 10);
+}
+
+TEST_F(PublisherTest, AFailedAppendLosesNothing) {
+  begin({.batch_bytes = 10'000});
+  wait_until([&] { return publisher_->status().transactions > 0; });
+  log_.fail_appends = 5;
+  app().execute(
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
+      "INSERT INTO T SELECT i, 'some text' FROM n");
+  wait_until([&] { return !failure().empty(); });
+  EXPECT_NE(failure().find("append failed"), std::string::npos);
+  app().execute("DELETE FROM T WHERE id > 4000");
+  restart();
+  wait_for_source();
+  expect_equal();
+}
+
+TEST_F(PublisherTest, HeartbeatsWhileIdle) {
+  begin({.heartbeat = std::chrono::milliseconds(20)});
+  wait_until([&] {
+    mirror_.follow(log_);
+    return mirror_.heartbeats >= 3;
+  });
+  EXPECT_TRUE(log_.read_tail().checkpoint.has_value());
+}
+
+TEST_F(PublisherTest, AReplacedSourceIsClaimedAnew) {
+  begin();
+  app().execute("INSERT INTO T VALUES (1, 1)");
+  wait_for_source();
+  std::uint64_t epoch = publisher_->status().epoch;
+  open_sqlite_source(path(), requests_)->uninstall();
+  wait_until([&] {
+    mirror_.follow(log_);
+    return mirror_.gaps == 1 && mirror_.whole("T");
+  });
+  EXPECT_GT(publisher_->status().epoch, epoch);
+  app().execute("INSERT INTO T VALUES (2, 2)");
+  wait_for_source();
+  expect_equal();
+}
+
+TEST_F(PublisherTest, AnotherAgentEndsIt) {
+  begin();
+  wait_until([&] { return publisher_->status().transactions > 0; });
+  MemoryLog other("ffffffffffffffffffffffffffffffff");
+  open_sqlite_source(path(), requests_)->claim(other.identity(), 0);
+  wait_until([&] { return failure().find("taken over") != std::string::npos; });
+}
+
+TEST_F(PublisherTest, ARequestedSnapshotIsRead) {
+  begin();
+  app().execute("INSERT INTO T VALUES (1, 1)");
+  wait_for_source();
+  mirror_.follow(log_);
+  auto chunks = mirror_.chunks;
+  publisher_->request_snapshot("T");
+  wait_until([&] {
+    mirror_.follow(log_);
+    return mirror_.chunks == chunks + 1;
+  });
+}
+
+TEST_F(PublisherTest, StopsSoon) {
+  begin();
+  wait_until([&] { return publisher_->status().transactions > 0; });
+  auto start = std::chrono::steady_clock::now();
+  thread_.request_stop();
+  thread_.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+  EXPECT_EQ(failure(), "");
+}
+
+}  // namespace
+}  // namespace tandem::capture
