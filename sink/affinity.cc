@@ -25,6 +25,8 @@ const char* backward_cast(const state::Column& theirs, const state::Column& ours
 }  // namespace
 
 Affinity affinity_of(const state::Column& column) {
+  // The replica declares such columns without a type, because their values are exact as they are.
+  if (column.form != state::ColumnForm::kAny) return Affinity::kBlob;
   std::string type = column.declared_type;
   std::transform(type.begin(), type.end(), type.begin(),
                  [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
@@ -34,7 +36,7 @@ Affinity affinity_of(const state::Column& column) {
   };
   if (has({"INT"})) return Affinity::kNumeric;
   if (has({"CHAR", "CLOB", "TEXT"})) return Affinity::kText;
-  if (type.empty() || has({"BLOB"})) return Affinity::kBlob;
+  if (type.empty() || type == "ANY" || has({"BLOB"})) return Affinity::kBlob;
   return Affinity::kNumeric;
 }
 

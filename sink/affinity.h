@@ -15,7 +15,8 @@ namespace tandem::sink {
 
 enum class Affinity { kBlob, kText, kNumeric };
 
-/// By SQLite's rules over the declared type; INTEGER, REAL and NUMERIC compare alike.
+/// Of the column in the replica, by SQLite's rules over the declared type; INTEGER, REAL and
+/// NUMERIC compare alike.
 Affinity affinity_of(const state::Column& column);
 
 /// `theirs = ours`, both columns, given as SQL.

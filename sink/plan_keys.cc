@@ -32,7 +32,7 @@ std::optional<AttributeType> type_of_column(const state::Column& column) {
     case Affinity::kText:
       return AttributeType::kString;
     case Affinity::kBlob:
-      return type.empty() ? std::nullopt : std::optional(AttributeType::kBinary);
+      return type.empty() || type == "ANY" ? std::nullopt : std::optional(AttributeType::kBinary);
     case Affinity::kNumeric:
       break;
   }

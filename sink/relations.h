@@ -45,11 +45,21 @@ class DocumentSet {
  private:
   const std::vector<DocumentSpec> specs_;
   const std::vector<TargetTable> targets_;
+  /// Whether the tables differ from the last ones in more than being whole.
+  bool schemas_changed(const std::unordered_map<std::string, state::ReplicaTable>& tables) const;
+
   mutable std::mutex mutex_;
   std::vector<Entry> entries_;
+  std::unordered_map<std::string, state::ReplicaTable> tables_;  // of the last call
   std::uint64_t generation_ = 0;
 };
 
+/// The paths of a document are numbered by its relations in the order of their declaration, each
+/// before those within it; path 0 is the root itself.
+///
+/// A document that rests gets no marks. That loses nothing: when it no longer rests, the wide mark
+/// of path 0 covers every root there is, and its expansion walks the ledger's roots too, so those
+/// that have gone meanwhile are found as well.
 class Relations : public state::FoldListener {
  public:
   explicit Relations(DocumentSet& documents, std::size_t wide_at = 1000);
@@ -67,7 +77,9 @@ class Relations : public state::FoldListener {
 };
 
 /// Expands a wide mark: roots of the document that reach `values` by `path`, after `after`, in key
-/// order, at most `limit`. Path 0: all roots. Over any connection to the replica.
+/// order, at most `limit`. Path 0: all roots, those that do not match `where` included. A path or
+/// values that do not fit the document (its mapping was another) count as path 0. Over any
+/// connection to the replica.
 std::vector<std::string> expand_wide_mark(state::Database& replica, const Document& document,
                                           std::int64_t path, const state::Row& values,
                                           const std::string& after, std::size_t limit);
