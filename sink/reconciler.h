@@ -60,8 +60,15 @@ class Reconciler {
   /// Blocks until everything that the replica holds at `offset` is settled, or stop. Thread-safe.
   bool wait_applied(state::Offset offset, std::stop_token stop);
 
-  /// Requests from the inbox, done by the reconciler's thread at its next round.
+  /// Requests from the inbox, done by the reconciler's thread at its next round. Thread-safe.
+  /// Forgets the dead letter and leaves the document as it is.
   void drop_dead_letter(const std::string& document, const std::string& root);
+  /// Repair: reads the document's items back from the target, whatever the ledger believes, and
+  /// makes them right. Outlives a crash once the round has begun.
+  void recheck(const std::string& document, const std::string& root);
+  /// Repair of an item that stands at the target and that perhaps no document yields: `key` is
+  /// encode_key of it. It is deleted if a full pass over the document finds that nothing yields it.
+  void recheck_item(const std::string& document, const std::string& key);
 
  private:
   class Impl;

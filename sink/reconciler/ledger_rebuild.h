@@ -1,0 +1,20 @@
+// A lost ledger is rebuilt from what stands at the target: keys, hashes and versions, read by one
+// scan and never by writing everything again.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sink/target.h"
+#include "state/ledger.h"
+
+namespace tandem::sink {
+
+/// Records every item of the pipeline as unknown and of no known root: a document that yields its
+/// key takes it over, and the document's full pass deletes those that nothing yields. Does nothing
+/// if the ledger is not fresh. Returns the names of the tables in which something stood.
+std::vector<std::string> rebuild_ledger(state::Ledger& ledger, Target& target,
+                                        const std::vector<TargetTable>& tables,
+                                        const std::string& pipeline, const std::string& attribute);
+
+}  // namespace tandem::sink
