@@ -67,8 +67,15 @@ inline std::string with_item(const std::string& item) {
       item);
 }
 
+/// The tests are built somewhere below the repository: it is the first folder upwards that has the
+/// schema. (`__FILE__` may be relative to a folder that is long gone.)
 inline std::filesystem::path repository_file(const std::string& name) {
-  return std::filesystem::path(__FILE__).parent_path() / ".." / ".." / ".." / name;
+  std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  while (!std::filesystem::exists(folder / "config" / "tandem.schema.json") &&
+         folder.has_relative_path()) {
+    folder = folder.parent_path();
+  }
+  return folder / name;
 }
 
 inline std::string repository_text(const std::string& name) {
