@@ -1,0 +1,17 @@
+// Which target tables init made: into those a first load may send unconditional batches, because
+// nothing else has ever written there. Remembered in the ledger until the first load is done.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "agent/config.h"
+#include "state/ledger.h"
+
+namespace tandem::agent {
+
+/// Adds the tables to what the ledger of the config's state directory remembers.
+void remember_made_tables(const Config& config, const std::vector<std::string>& tables);
+std::vector<std::string> made_tables(state::Ledger& ledger);
+
+}  // namespace tandem::agent

@@ -1,0 +1,104 @@
+#include "agent/fold_worker.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "agent/replay.h"
+
+namespace tandem::agent {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds kWait{20};
+constexpr std::chrono::seconds kSweepEvery{1};
+constexpr std::chrono::seconds kSyncEvery{10};
+
+}  // namespace
+
+FoldWorker::FoldWorker(state::ChangeLog& log, state::FoldListener& listener, Options options)
+    : log_(log), listener_(listener), options_(std::move(options)) {}
+
+void FoldWorker::run(std::stop_token stop) {
+  state::Replica replica(options_.replica_path, log_.identity(), &listener_,
+                         {.first_mark = options_.first_mark});
+  auto reader = log_.reader(std::max(replica.position().next, options_.start_at));
+  publish(replica, false);
+  auto swept = Clock::now();
+  auto synced = Clock::now();
+  while (!stop.stop_requested()) {
+    auto batch = reader->next(kWait, stop);
+    state::FoldResult result;
+    bool caught_up =
+        batch == nullptr || batch->offsets.empty() || batch->offsets.back() + 1 >= log_.next();
+    result = batch != nullptr ? replica.fold(batch, caught_up) : replica.flush();
+    {
+      std::lock_guard lock(mutex_);
+      status_.transactions += result.transactions;
+      status_.rows += result.rows;
+      status_.rows_written += result.rows_written;
+    }
+    if (result.committed || batch == nullptr) publish(replica, caught_up);
+    if (result.committed && options_.committed) options_.committed();
+    take_requests(replica);
+    if (Clock::now() - swept > kSweepEvery) {
+      replica.sweep(options_.ledger_path);
+      swept = Clock::now();
+    }
+    if (Clock::now() - synced > kSyncEvery) {
+      log_.prune(replica.sync());
+      synced = Clock::now();
+    }
+  }
+  replica.flush();
+  replica.sync();
+  publish(replica, false);
+}
+
+void FoldWorker::take_requests(state::Replica& replica) {
+  std::vector<std::function<void(state::Marks&)>> marks;
+  std::vector<state::Offset> replays;
+  {
+    std::lock_guard lock(mutex_);
+    marks.swap(mark_requests_);
+    replays.swap(replay_requests_);
+  }
+  if (marks.empty() && replays.empty()) return;
+  for (auto& make : marks) replica.mark(make);
+  for (state::Offset from : replays) {
+    replica.mark(
+        [&](state::Marks& to) { mark_touched(log_, from, options_.replica_path, listener_, to); });
+  }
+  if (options_.committed) options_.committed();
+}
+
+void FoldWorker::publish(const state::Replica& replica, bool caught_up) {
+  {
+    std::lock_guard lock(mutex_);
+    status_.position = replica.position();
+    status_.caught_up = caught_up;
+  }
+  moved_.notify_all();
+}
+
+FoldStatus FoldWorker::status() const {
+  std::lock_guard lock(mutex_);
+  return status_;
+}
+
+bool FoldWorker::wait_for(state::Offset next, std::stop_token stop) {
+  std::unique_lock lock(mutex_);
+  return moved_.wait(lock, stop, [&] { return status_.position.next >= next; });
+}
+
+void FoldWorker::request_marks(std::function<void(state::Marks&)> make) {
+  std::lock_guard lock(mutex_);
+  mark_requests_.push_back(std::move(make));
+}
+
+void FoldWorker::request_replay(state::Offset from) {
+  std::lock_guard lock(mutex_);
+  replay_requests_.push_back(from);
+}
+
+}  // namespace tandem::agent

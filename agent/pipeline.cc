@@ -1,0 +1,184 @@
+#include "agent/pipeline.h"
+
+#include <chrono>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "agent/first_load.h"
+#include "agent/inbox_worker.h"
+#include "agent/log.h"
+#include "agent/wiring.h"
+#include "state/ledger.h"
+
+namespace tandem::agent {
+
+class Pipeline::Impl {
+ public:
+  Impl(const Config& config, const state::StateDirectory& directory, PipelineOptions options)
+      : config_(config),
+        options_(std::move(options)),
+        log_(open_log(config, directory)),
+        source_(open_source(config)),
+        target_(open_target(config)),
+        ledger_(directory.ledger(), log_->identity()),
+        documents_(config.documents, config.target.tables),
+        relations_(documents_),
+        publisher_(*source_, *log_, publisher_options(directory)),
+        reconciler_(directory.replica(), ledger_, *target_, documents_, reconciler_options()),
+        fold_(*log_, relations_, fold_options(directory)),
+        inbox_(directory.inbox(), publisher_, fold_, reconciler_) {
+    refuse_unready_target();
+  }
+
+  void run(const Pipeline& self, std::stop_token stop) {
+    std::stop_source workers;
+    std::stop_callback forward(stop, [&] { workers.request_stop(); });
+    inbox_.take();
+    {
+      std::jthread capture = start(workers, [&] { publisher_.run(workers.get_token()); });
+      std::jthread fold = start(workers, [&] { fold_.run(workers.get_token()); });
+      std::jthread apply = start(workers, [&] { reconciler_.run(workers.get_token()); });
+      std::jthread once;
+      if (options_.once) once = start(workers, [&] { wait_for_all(workers); });
+      while (!workers.stop_requested()) {
+        if (options_.tick) options_.tick(self);
+        inbox_.take();
+        std::unique_lock lock(mutex_);
+        stopped_.wait_for(lock, workers.get_token(), std::chrono::milliseconds(200),
+                          [] { return false; });
+      }
+    }
+    if (options_.tick) options_.tick(self);
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+  PipelineStatus status() const {
+    PipelineStatus status;
+    try {
+      status.source = source_->newest();
+    } catch (const state::Error&) {
+      // A source that can't be asked just now has its error reported by capture.
+      status.source_reachable = false;
+    }
+    status.capture = publisher_.status();
+    status.log_first = log_->first();
+    status.log_next = log_->next();
+    status.log_bytes = log_->size_bytes();
+    status.fold = fold_.status();
+    status.apply = reconciler_.status();
+    status.target = target_->counters();
+    return status;
+  }
+
+  bool got_going() const { return publisher_.status().epoch != 0; }
+
+ private:
+  // The replica continues from an offset that the log no longer has (the replica was lost, and the
+  // log's beginning let go): only a new snapshot can make it whole.
+  bool replica_is_cut_off(const state::StateDirectory& directory) {
+    state::Replica replica(directory.replica(), log_->identity(), nullptr);
+    return replica.position().next < log_->first() && log_->first() < log_->next();
+  }
+
+  capture::PublisherOptions publisher_options(const state::StateDirectory& directory) {
+    capture::PublisherOptions options;
+    options.heartbeat = config_.source.heartbeat;
+    if (replica_is_cut_off(directory)) {
+      options.restart_reason =
+          "the log no longer holds what the replica needs; reading all tables again";
+      fold_from_ = log_->next();
+      log_warning(options.restart_reason);
+    }
+    return options;
+  }
+
+  FoldWorker::Options fold_options(const state::StateDirectory& directory) {
+    FoldWorker::Options options;
+    options.replica_path = directory.replica();
+    options.ledger_path = directory.ledger();
+    options.first_mark = ledger_.highest_mark() + 1;
+    options.start_at = fold_from_;
+    options.committed = [this] { reconciler_.wake(); };
+    return options;
+  }
+
+  sink::ReconcilerOptions reconciler_options() {
+    sink::ReconcilerOptions options;
+    options.pipeline = config_.name;
+    options.attribute = config_.target.options.attribute;
+    options.prune = options_.prune;
+    options.made_tables = made_tables(ledger_);
+    options.assert_owner = [this] { source_->assert_owner(); };
+    return options;
+  }
+
+  void refuse_unready_target() {
+    for (const sink::TargetFinding& finding : target_->check()) {
+      if (!finding.ok) throw state::Error(finding.text, finding.subject, finding.advice);
+    }
+  }
+
+  // A worker's first failure stops them all and is thrown by run().
+  template <typename Work>
+  std::jthread start(std::stop_source& workers, Work work) {
+    return std::jthread([this, &workers, work = std::move(work)] {
+      try {
+        work();
+      } catch (...) {
+        {
+          std::lock_guard lock(mutex_);
+          if (!failure_) failure_ = std::current_exception();
+        }
+        workers.request_stop();
+      }
+    });
+  }
+
+  // Ends the run when all that was committed at its start is in the target.
+  void wait_for_all(std::stop_source& workers) {
+    std::stop_token stop = workers.get_token();
+    state::SourcePosition goal = source_->newest();
+    for (;;) {
+      capture::PublisherStatus status = publisher_.status();
+      if (status.epoch != 0 && !status.snapshotting &&
+          status.checkpoint.position.commit >= goal.commit)
+        break;
+      std::unique_lock lock(mutex_);
+      stopped_.wait_for(lock, stop, std::chrono::milliseconds(5), [] { return false; });
+      if (stop.stop_requested()) return;
+    }
+    state::Offset end = log_->next();
+    if (!fold_.wait_for(end, stop)) return;
+    if (!reconciler_.wait_applied(end - 1, stop)) return;
+    workers.request_stop();
+  }
+
+  const Config& config_;
+  PipelineOptions options_;
+  state::Offset fold_from_ = 0;
+  std::unique_ptr<state::EmbeddedLog> log_;
+  std::unique_ptr<capture::Source> source_;
+  std::unique_ptr<sink::Target> target_;
+  state::Ledger ledger_;
+  sink::DocumentSet documents_;
+  sink::Relations relations_;
+  capture::Publisher publisher_;
+  sink::Reconciler reconciler_;
+  FoldWorker fold_;
+  InboxWorker inbox_;
+  mutable std::mutex mutex_;
+  std::condition_variable_any stopped_;
+  std::exception_ptr failure_;  // guarded by mutex_
+};
+
+Pipeline::Pipeline(const Config& config, const state::StateDirectory& directory,
+                   PipelineOptions options)
+    : impl_(std::make_unique<Impl>(config, directory, std::move(options))) {}
+Pipeline::~Pipeline() = default;
+void Pipeline::run(std::stop_token stop) { impl_->run(*this, std::move(stop)); }
+PipelineStatus Pipeline::status() const { return impl_->status(); }
+bool Pipeline::got_going() const { return impl_->got_going(); }
+
+}  // namespace tandem::agent

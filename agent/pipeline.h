@@ -1,0 +1,57 @@
+// The running agent: capture, fold and reconciler, each on a thread of its own, and the inbox.
+//
+// Promise: run() returns when it was stopped, with everything it had done durable, or when the work
+// of `once` is done; it throws the first worker's Error, after all others have stopped. Nothing in
+// it needs to be undone: a new Pipeline goes on where this one ended. Threads: run() on one;
+// status() from any.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include "agent/config.h"
+#include "agent/fold_worker.h"
+#include "capture/publisher.h"
+#include "sink/reconciler.h"
+#include "state/state_directory.h"
+
+namespace tandem::agent {
+
+struct PipelineOptions {
+  bool once = false;
+  bool prune = false;
+  /// Called about five times a second on the thread of run().
+  std::function<void(const class Pipeline&)> tick;
+};
+
+struct PipelineStatus {
+  state::SourcePosition source;  // newest committed at the source
+  bool source_reachable = true;
+  capture::PublisherStatus capture;
+  state::Offset log_first = 0, log_next = 0;
+  std::uint64_t log_bytes = 0;
+  FoldStatus fold;
+  sink::ReconcilerStatus apply;
+  sink::TargetCounters target;
+};
+
+class Pipeline {
+ public:
+  Pipeline(const Config& config, const state::StateDirectory& directory, PipelineOptions options);
+  ~Pipeline();
+  Pipeline(const Pipeline&) = delete;
+
+  void run(std::stop_token stop);
+  PipelineStatus status() const;
+  /// True once capture has claimed the source: a failure after that is worth another try.
+  bool got_going() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tandem::agent

@@ -1,0 +1,16 @@
+// Replay: drives what the log holds through the fold and the reconciler once more. Items never roll
+// back: a replay marks documents, and the reconciler writes what differs from what is right today.
+#pragma once
+
+#include <string>
+
+#include "state/change_log.h"
+#include "state/replica.h"
+
+namespace tandem::agent {
+
+/// Marks every document that the changes at or after `from` touched, as `listener` relates them.
+void mark_touched(state::ChangeLog& log, state::Offset from, const std::string& replica_path,
+                  state::FoldListener& listener, state::Marks& marks);
+
+}  // namespace tandem::agent

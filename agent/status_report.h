@@ -1,0 +1,53 @@
+// Where every stage stands, as one report: for `status`, for status.json of a running agent, for
+// people and for machines.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/config.h"
+#include "agent/pipeline.h"
+#include "state/state_directory.h"
+
+namespace tandem::agent {
+
+struct StatusReport {
+  std::string pipeline;
+  std::int64_t time_ms = 0;
+  std::optional<int> agent_pid;  // nothing: no agent runs
+  std::string source_path;
+  std::uint64_t source_position = 0;
+  bool source_reachable = true;
+  std::uint64_t capture_position = 0, epoch = 0;
+  std::vector<std::string> snapshotting;
+  std::int64_t log_first = 0, log_next = 0;
+  std::uint64_t log_bytes = 0;
+  std::int64_t replica_next = 0;
+  std::uint64_t replica_position = 0;
+  std::int64_t lag_changes = 0;  // committed at the source, not yet captured (upper bound)
+  std::int64_t lag_offsets = 0;  // in the log, not yet folded
+  double lag_seconds = 0;        // age of the oldest thing not yet in the target; 0 when equal
+  std::int64_t dirty = 0, dead_letters = 0;
+  bool in_sync = false;  // nothing on its way anywhere
+  std::vector<sink::DocumentStatus> documents;
+  std::int64_t written = 0, deleted = 0, unchanged = 0, write_calls = 0, read_calls = 0,
+               throttled = 0;
+  double items_per_second = 0, changes_per_second = 0;
+};
+
+/// Of a running pipeline. `previous` gives the rates; null at first.
+StatusReport report_of(const Config& config, const PipelineStatus& status,
+                       const StatusReport* previous);
+/// From the files of the state directory, without an agent.
+StatusReport report_from_files(const Config& config, const state::StateDirectory& directory);
+
+std::string to_json(const StatusReport& report);
+StatusReport report_from_json(const std::string& json);
+std::string to_text(const StatusReport& report);
+
+/// What the running agent last said, if that can be read.
+std::optional<StatusReport> read_status(const state::StateDirectory& directory);
+
+}  // namespace tandem::agent

@@ -1,0 +1,28 @@
+// Makes the parts that a config names: source, log, target. The one place that knows which class
+// serves which `type`.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "agent/config.h"
+#include "capture/source.h"
+#include "sink/target.h"
+#include "state/embedded_log.h"
+#include "state/state_directory.h"
+
+namespace tandem::agent {
+
+/// Loads the config, refuses what this version cannot run, and checks it against the source's
+/// tables. Throws ConfigError, or Error if the source cannot be opened.
+Config load_checked_config(const std::string& path);
+
+std::unique_ptr<capture::Source> open_source(const Config& config);
+std::unique_ptr<capture::SourceReader> open_source_reader(const Config& config);
+std::unique_ptr<state::EmbeddedLog> open_log(const Config& config,
+                                             const state::StateDirectory& directory);
+/// Beside a running agent.
+std::unique_ptr<state::EmbeddedLog> open_log_for_reading(const state::StateDirectory& directory);
+std::unique_ptr<sink::Target> open_target(const Config& config);
+
+}  // namespace tandem::agent
