@@ -1,0 +1,68 @@
+// tandem init: makes what is missing at both ends; with --source and no config yet, writes one
+// first guess; with --uninstall, removes what init made at the source.
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <string>
+
+#include "agent/commands/commands.h"
+#include "agent/config_guess.h"
+#include "agent/first_load.h"
+#include "agent/terminal.h"
+#include "agent/wiring.h"
+#include "capture/sqlite/sqlite_source.h"
+
+namespace tandem::agent {
+namespace {
+
+void say(const std::string& text) { std::puts(printable(text).c_str()); }
+
+int write_first_config(const CommandLine& line) {
+  if (::access(line.config.c_str(), F_OK) == 0) {
+    throw state::Error("there is a config already", line.config,
+                       "run `tandem init` without --source, or name another file with -c");
+  }
+  if (::access(line.source.c_str(), R_OK) != 0) {
+    throw state::Error("cannot be read", line.source, "name an SQLite database file");
+  }
+  capture::Catalog catalog = capture::open_sqlite_source(line.source, {})->catalog();
+  std::ofstream file(line.config);
+  file << guess_config(catalog, line.source);
+  file.close();
+  if (!file) throw state::Error("cannot be written", line.config, "check the folder and the disk");
+  say("wrote " + line.config + " from the tables and foreign keys of " + line.source);
+  say("next: read it, then `tandem -c " + line.config + " init` and `tandem -c " + line.config +
+      " run`");
+  return 0;
+}
+
+int uninstall(const Config& config) {
+  // The lock keeps a running agent from finding its triggers gone.
+  state::StateDirectory directory = state::StateDirectory::own(config.state);
+  open_source(config)->uninstall();
+  say("removed Tandem's triggers and tables from " + config.source.path);
+  return 0;
+}
+
+}  // namespace
+
+int run_init(const CommandLine& line) {
+  if (!line.source.empty()) return write_first_config(line);
+  if (::access(line.config.c_str(), F_OK) != 0) {
+    throw state::Error("there is no config", line.config,
+                       "write a first one with `tandem init --source FILE`, or name one with -c");
+  }
+  Config config = load_checked_config(line.config);
+  if (line.uninstall) return uninstall(config);
+  open_source(config)->install();
+  say("source: triggers are in place at " + config.source.path);
+  auto made =
+      open_target(config)->create_missing([](const std::string& text) { say("target: " + text); });
+  if (made.empty()) say("target: all tables are there");
+  remember_made_tables(config, made);
+  say("next: `tandem -c " + line.config + " run`");
+  return 0;
+}
+
+}  // namespace tandem::agent

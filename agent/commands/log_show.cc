@@ -1,0 +1,63 @@
+// tandem log show: prints the change log's records.
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdio>
+#include <string>
+
+#include "agent/commands/commands.h"
+#include "agent/record_text.h"
+#include "agent/wiring.h"
+
+namespace tandem::agent {
+namespace {
+
+state::Offset parse_offset(const std::string& text) {
+  state::Offset offset = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), offset);
+  if (error != std::errc{} || end != text.data() + text.size() || offset < 0) {
+    throw state::Error("is not an offset", "--from " + text,
+                       "give a number, as `log show` prints them");
+  }
+  return offset;
+}
+
+// Rows are shown with their columns' names even when the log's own schema records are gone.
+void learn_from_replica(const state::StateDirectory& directory, RecordText& text) {
+  if (::access(directory.replica().c_str(), R_OK) != 0) return;
+  state::ReplicaReader replica(directory.replica());
+  replica.renew();
+  for (const auto& [name, table] : replica.tables()) text.know(table.schema);
+}
+
+}  // namespace
+
+int run_log_show(const CommandLine& line, std::stop_token stop) {
+  Config config = load_config(line.config);
+  state::StateDirectory directory = state::StateDirectory::look(config.state);
+  if (::access(directory.log().c_str(), R_OK) != 0) {
+    throw state::Error("there is no log yet", config.state, "run `tandem run` first");
+  }
+  auto log = open_log_for_reading(directory);
+  RecordText text;
+  learn_from_replica(directory, text);
+  state::Offset from = line.from.empty() ? log->first() : parse_offset(line.from);
+  auto reader = log->reader(from);
+  while (!stop.stop_requested()) {
+    if (!line.follow && from >= log->next()) break;
+    auto batch = reader->next(std::chrono::milliseconds(200), stop);
+    if (batch == nullptr) continue;
+    for (std::size_t i = 0; i < batch->records.size(); ++i) {
+      const state::Record& record = batch->records[i];
+      from = batch->offsets[i] + 1;
+      text.pass(record);
+      if (!line.table.empty() && RecordText::table_of(*batch, record) != line.table) continue;
+      if (!line.key.empty() && !text.has_key(*batch, record, line.key)) continue;
+      std::puts((line.json ? text.json(*batch, i) : text.line(*batch, i)).c_str());
+    }
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
+}  // namespace tandem::agent

@@ -1,0 +1,88 @@
+// tandem replay: drives the log through fold and reconciler once more. From an offset, a running
+// agent can do it; from the beginning, the log is folded beside the replica, which is then swapped
+// for the result.
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+#include "agent/commands/commands.h"
+#include "agent/inbox_worker.h"
+#include "agent/wiring.h"
+#include "sink/relations.h"
+#include "state/ledger.h"
+#include "state/replica.h"
+
+namespace tandem::agent {
+namespace {
+
+void remove_database(const std::string& path) {
+  for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path + suffix);
+}
+
+int replay_from_beginning(const Config& config) {
+  state::StateDirectory directory = state::StateDirectory::own(config.state);
+  auto log = open_log(config, directory);
+  if (log->first() > 1) {
+    throw state::Error(
+        "the log's beginning is gone by retention", config.state,
+        "the replica stays as it is; replay from a kept offset, or `tandem snapshot TABLE`");
+  }
+  std::string beside = directory.replica() + ".replay";
+  remove_database(beside);
+  state::Offset folded = 0;
+  {
+    state::Ledger ledger(directory.ledger(), log->identity());
+    sink::DocumentSet documents(config.documents, config.target.tables);
+    sink::Relations relations(documents);
+    state::ReplicaOptions options;
+    options.first_mark = ledger.highest_mark() + 1;
+    state::Replica replica(beside, log->identity(), &relations, options);
+    auto reader = log->reader(1);
+    while (replica.position().next < log->next()) {
+      auto batch = reader->next(std::chrono::milliseconds(1000), {});
+      if (batch == nullptr) break;
+      bool last = batch->offsets.back() + 1 >= log->next();
+      replica.fold(batch, last);
+      folded = batch->offsets.back();
+      if (last) break;
+    }
+    replica.sync();
+  }
+  // Everything of the new file is in the file itself before it takes the old one's name.
+  state::Database(beside, state::OpenMode::kReadWrite).execute("PRAGMA wal_checkpoint(TRUNCATE)");
+  remove_database(directory.replica());
+  std::filesystem::rename(beside, directory.replica());
+  std::puts(("folded the log anew up to offset " + std::to_string(folded) +
+             "; the next `tandem run` compares every document and writes what differs")
+                .c_str());
+  return 0;
+}
+
+}  // namespace
+
+int run_replay(const CommandLine& line) {
+  Config config = load_checked_config(line.config);
+  if (line.from == "beginning") return replay_from_beginning(config);
+  state::Offset offset = 0;
+  auto [end, error] =
+      std::from_chars(line.from.data(), line.from.data() + line.from.size(), offset);
+  if (error != std::errc{} || end != line.from.data() + line.from.size()) {
+    throw state::Error("is neither `beginning` nor an offset", "--from " + line.from,
+                       "give an offset, as `tandem log show` prints them");
+  }
+  state::StateDirectory directory = state::StateDirectory::look(config.state);
+  auto log = open_log_for_reading(directory);
+  if (offset < log->first() || offset >= log->next()) {
+    throw state::Error("the log holds offsets " + std::to_string(log->first()) + " to " +
+                           std::to_string(log->next() - 1),
+                       "--from " + line.from, "give one of these, or `beginning`");
+  }
+  state::Request request;
+  request.kind = state::RequestKind::kReplay;
+  request.offset = offset;
+  put_requests(config, {request});
+  return 0;
+}
+
+}  // namespace tandem::agent

@@ -1,0 +1,113 @@
+// tandem run: sync until stopped, or (--once) until all that was committed at the start is in the
+// target.
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <string>
+
+#include "agent/commands/commands.h"
+#include "agent/log.h"
+#include "agent/pipeline.h"
+#include "agent/progress.h"
+#include "agent/status_report.h"
+#include "agent/terminal.h"
+#include "agent/wiring.h"
+
+namespace tandem::agent {
+namespace {
+
+constexpr std::chrono::seconds kFirstPause{1};
+constexpr std::chrono::seconds kLongestPause{30};
+
+// Keeps status.json and the progress line up to date, once a second and five times a second.
+class Reporter {
+ public:
+  Reporter(const Config& config, const state::StateDirectory& directory)
+      : config_(config), directory_(directory) {}
+
+  void tick(const Pipeline& pipeline) {
+    auto now = std::chrono::steady_clock::now();
+    StatusReport report = report_of(config_, pipeline.status(), has_last_ ? &last_ : nullptr);
+    if (!has_last_ || now - written_ >= std::chrono::seconds(1)) {
+      directory_.write_status(to_json(report));
+      last_ = report;
+      has_last_ = true;
+      written_ = now;
+    } else {
+      report.items_per_second = last_.items_per_second;
+    }
+    progress_.show(report);
+    newest_ = std::move(report);
+  }
+  const StatusReport& newest() const { return newest_; }
+
+ private:
+  const Config& config_;
+  const state::StateDirectory& directory_;
+  Progress progress_;
+  StatusReport last_, newest_;
+  bool has_last_ = false;
+  std::chrono::steady_clock::time_point written_{};
+};
+
+// Runs pipelines, one after another when one fails on the way: the source locked for long, the disk
+// full, the network gone. What fails before it got going, and what is fenced, is final.
+StatusReport run_pipelines(const Config& config, const state::StateDirectory& directory,
+                           const CommandLine& line, std::stop_token stop) {
+  auto pause = kFirstPause;
+  bool got_going = false;
+  for (;;) {
+    Reporter reporter(config, directory);
+    try {
+      PipelineOptions options;
+      options.once = line.once;
+      options.prune = line.prune;
+      options.tick = [&](const Pipeline& pipeline) {
+        reporter.tick(pipeline);
+        got_going = got_going || pipeline.got_going();
+      };
+      Pipeline pipeline(config, directory, std::move(options));
+      pipeline.run(stop);
+      return reporter.newest();
+    } catch (const state::Fenced&) {
+      throw;
+    } catch (const state::Error& error) {
+      if (line.once || !got_going || stop.stop_requested()) throw;
+      log_error(std::string(error.what()) + " (trying again in " +
+                human_duration(static_cast<double>(pause.count())) + ")");
+    }
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    std::unique_lock lock(mutex);
+    if (wake.wait_for(lock, stop, pause, [&] { return stop.stop_requested(); })) return {};
+    pause = std::min(pause * 2, kLongestPause);
+  }
+}
+
+}  // namespace
+
+int run_sync(const CommandLine& line, std::stop_token stop) {
+  Config config = load_checked_config(line.config);
+  if (line.role != "all") {
+    throw state::Error("--role " + line.role + " needs a log that two processes can share",
+                       config.file, "use log: {type: kafka}, or run without --role");
+  }
+  state::StateDirectory directory = state::StateDirectory::own(config.state);
+  StatusReport report = run_pipelines(config, directory, line, stop);
+  if (line.once && !stop.stop_requested()) {
+    std::int64_t items = 0;
+    for (const sink::DocumentStatus& document : report.documents) items += document.items;
+    std::string text = with_commas(items) +
+                       " items are right at the target: " + with_commas(report.written) +
+                       " written, " + with_commas(report.deleted) + " deleted, " +
+                       with_commas(report.unchanged) + " unchanged";
+    if (report.dead_letters > 0) {
+      text += ", " + with_commas(report.dead_letters) +
+              " dead letters (see `tandem dead-letters list`)";
+    }
+    std::puts(text.c_str());
+  }
+  return line.once && report.dead_letters > 0 ? 3 : 0;
+}
+
+}  // namespace tandem::agent

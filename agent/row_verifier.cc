@@ -1,0 +1,179 @@
+#include "agent/row_verifier.h"
+
+#include <map>
+#include <thread>
+#include <utility>
+
+namespace tandem::agent {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::size_t kPage = 2000;
+
+// The replica's rows of one table, by key and by key range.
+class ReplicaRows {
+ public:
+  ReplicaRows(state::Database& database, const state::TableSchema& schema) : schema_(schema) {
+    std::string columns;
+    for (const state::Column& column : schema.columns) {
+      columns += (columns.empty() ? "" : ", ") + state::quote_identifier(column.name);
+    }
+    std::string key;
+    std::string marks;
+    std::string same;
+    for (int index : schema.key) {
+      std::string name =
+          state::quote_identifier(schema.columns[static_cast<std::size_t>(index)].name);
+      key += (key.empty() ? "" : ", ") + name;
+      marks += marks.empty() ? "?" : ", ?";
+      same += (same.empty() ? "" : " AND ") + name + " IS ?";
+    }
+    std::string from =
+        "SELECT " + columns + " FROM " + state::quote_identifier(schema.name) + " WHERE ";
+    std::string after = "(" + key + ") > (" + marks + ")";
+    std::string until = "(" + key + ") <= (" + marks + ")";
+    one_ = database.prepare(from + same);
+    all_ = database.prepare(from + "1");
+    after_ = database.prepare(from + after);
+    until_ = database.prepare(from + until);
+    between_ = database.prepare(from + after + " AND " + until);
+  }
+
+  std::map<std::string, state::Row> range(const state::Row& from, const state::Row& to) {
+    state::Statement& select =
+        from.empty() ? (to.empty() ? all_ : until_) : (to.empty() ? after_ : between_);
+    int next = 1;
+    if (!from.empty()) {
+      select.bind_row(next, from);
+      next += static_cast<int>(from.size());
+    }
+    if (!to.empty()) select.bind_row(next, to);
+    std::map<std::string, state::Row> rows;
+    while (select.step()) {
+      state::Row row = select.row(0, static_cast<int>(schema_.columns.size()));
+      std::string key = state::encode_row(schema_.key_of(row));
+      rows.emplace(std::move(key), std::move(row));
+    }
+    select.reset();
+    return rows;
+  }
+
+  std::optional<state::Row> find(const state::Row& key) {
+    one_.bind_row(1, key);
+    std::optional<state::Row> row;
+    if (one_.step()) row = one_.row(0, static_cast<int>(schema_.columns.size()));
+    one_.reset();
+    return row;
+  }
+
+ private:
+  const state::TableSchema& schema_;
+  state::Statement one_, all_, after_, until_, between_;
+};
+
+class Verifier {
+ public:
+  Verifier(capture::SourceReader& source, const RowVerifierOptions& options, std::stop_token stop)
+      : source_(source),
+        options_(options),
+        stop_(std::move(stop)),
+        replica_(options.replica_path) {}
+
+  RowReport run(const std::vector<std::string>& tables) {
+    replica_.renew();
+    auto known = replica_.tables();
+    for (const std::string& table : tables) {
+      auto found = known.find(table);
+      if (found == known.end() || !found->second.whole) {
+        report_.not_whole.push_back(table);
+        continue;
+      }
+      compare_table(found->second.schema);
+      if (stop_.stop_requested()) break;
+    }
+    return std::move(report_);
+  }
+
+ private:
+  void compare_table(const state::TableSchema& schema) {
+    ReplicaRows rows(replica_.database(), schema);
+    state::Row from;
+    std::int64_t before = report_.rows;
+    for (;;) {
+      auto page = source_.read(schema, from, kPage);
+      report_.position = std::max(report_.position, page.position.commit);
+      report_.rows += static_cast<std::int64_t>(page.rows.size());
+      replica_.renew();
+      auto standing = rows.range(from, page.to);
+      std::vector<state::Row> candidates;
+      for (const state::Row& row : page.rows) {
+        state::Row key = schema.key_of(row);
+        auto found = standing.find(state::encode_row(key));
+        if (found == standing.end() || found->second != row) candidates.push_back(std::move(key));
+        if (found != standing.end()) standing.erase(found);
+      }
+      for (const auto& [bytes, row] : standing) candidates.push_back(schema.key_of(row));
+      for (const state::Row& key : candidates) recheck(schema, rows, key);
+      if (options_.progress) options_.progress(schema.name, report_.rows - before);
+      if (page.to.empty() || stop_.stop_requested()) return;
+      from = std::move(page.to);
+    }
+  }
+
+  // Source, replica, source again: a replica that differs from a source that stood still differs
+  // for good.
+  void recheck(const state::TableSchema& schema, ReplicaRows& rows, const state::Row& key) {
+    auto deadline = Clock::now() + options_.patience;
+    for (;;) {
+      auto [first, position] = source_.read_row(schema, key);
+      while (!passed(position) && Clock::now() < deadline && !stop_.stop_requested()) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      }
+      replica_.renew();
+      bool level = replica_.position().source.commit >= position.commit;
+      std::optional<state::Row> replica = rows.find(key);
+      auto [second, later] = source_.read_row(schema, key);
+      if (level && first == second) {
+        if (first != replica) add(schema, key, std::move(first), std::move(replica));
+        return;
+      }
+      if (Clock::now() >= deadline || stop_.stop_requested()) {
+        ++report_.pending;
+        return;
+      }
+    }
+  }
+
+  bool passed(state::SourcePosition position) {
+    replica_.renew();
+    return replica_.position().source.commit >= position.commit;
+  }
+
+  void add(const state::TableSchema& schema, const state::Row& key,
+           std::optional<state::Row> source, std::optional<state::Row> replica) {
+    RowDifference difference{schema.name, key, std::move(source), std::move(replica), {}};
+    if (difference.source && difference.replica) {
+      for (std::size_t i = 0; i < schema.columns.size(); ++i) {
+        if (!((*difference.source)[i] == (*difference.replica)[i])) {
+          difference.columns.push_back(schema.columns[i].name);
+        }
+      }
+    }
+    report_.differences.push_back(std::move(difference));
+  }
+
+  capture::SourceReader& source_;
+  const RowVerifierOptions& options_;
+  std::stop_token stop_;
+  state::ReplicaReader replica_;
+  RowReport report_;
+};
+
+}  // namespace
+
+RowReport verify_rows(capture::SourceReader& source, const std::vector<std::string>& tables,
+                      const RowVerifierOptions& options, std::stop_token stop) {
+  return Verifier(source, options, std::move(stop)).run(tables);
+}
+
+}  // namespace tandem::agent
