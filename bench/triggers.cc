@@ -76,7 +76,8 @@ Rates run(const Work& work, bool captured) {
   Rates rates;
   {
     Database database(path, OpenMode::kReadWriteCreate);
-    database.execute("PRAGMA journal_mode = wal; PRAGMA synchronous = NORMAL");
+    database.execute("PRAGMA journal_mode = wal; PRAGMA synchronous = " +
+                     std::string(work.in_transaction == 1 ? "FULL" : "NORMAL"));
     database.execute(work.schema);
     if (captured) tandem::capture::open_sqlite_source(path, {{"T", {}, true}})->install();
     int rows = work.in_transaction == 1 ? kRows / 4 : kRows;

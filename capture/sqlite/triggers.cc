@@ -13,7 +13,7 @@
 //   _tandem_7_replace_insert   BEFORE INSERT                             logs TrackId of the rows
 //   _tandem_7_replace_update   BEFORE UPDATE WHEN a unique term differs  that have NEW.Name
 //
-// A WHEN rather than UPDATE OF: an INTEGER PRIMARY KEY also changes by SET rowid. Before rather
+// UPDATE OF alone would not do: an INTEGER PRIMARY KEY also changes by SET rowid. Before rather
 // than after: UPDATE OR REPLACE first removes the row at the new key, and when a cascade of that
 // takes the updated row along, no AFTER trigger runs and nothing else tells of the new key.
 namespace tandem::capture {
@@ -160,6 +160,42 @@ std::string terms_differ(const TableShape& shape, const std::vector<const Unique
   return condition;
 }
 
+// " OF a, b" when nothing but naming one of the columns can change them: then a statement that
+// names none does not even start the trigger. A rowid changes by other names too, a generated
+// column by what it is made of.
+std::string of_columns(const TableShape& shape, const std::vector<int>& columns) {
+  std::string list;
+  for (int column : columns) {
+    bool generated = shape.schema.columns[static_cast<std::size_t>(column)].generated;
+    bool rowid = std::any_of(shape.uniques.begin(), shape.uniques.end(), [&](const auto& unique) {
+      return unique.is_rowid && !unique.terms.empty() && unique.terms.front().column == column;
+    });
+    if (generated || rowid) return "";
+    list += (list.empty() ? " OF " : ", ") + column_name(shape, column);
+  }
+  return list;
+}
+
+// Every column that decides whether rows collide; nothing if the bare rowid does.
+std::vector<int> columns_deciding(const TableShape& shape,
+                                  const std::vector<const UniqueKey*>& uniques) {
+  std::vector<bool> decides(shape.schema.columns.size());
+  for (const UniqueKey* unique : uniques) {
+    if (unique->terms.empty()) return {};
+    for (int column : columns_read(shape, *unique)) {
+      decides[static_cast<std::size_t>(column)] = true;
+    }
+    for (const UniqueTerm& term : unique->terms) {
+      if (term.column >= 0) decides[static_cast<std::size_t>(term.column)] = true;
+    }
+  }
+  std::vector<int> columns;
+  for (std::size_t i = 0; i < decides.size(); ++i) {
+    if (decides[i]) columns.push_back(static_cast<int>(i));
+  }
+  return columns;
+}
+
 }  // namespace
 
 std::string log_key_columns(std::size_t count) {
@@ -199,12 +235,13 @@ std::vector<TriggerText> triggers_for(const TableShape& shape, std::int64_t numb
     }
     if (!victims.empty()) {
       add("_replace_insert", "BEFORE INSERT", "", body, victims);
-      add("_replace_update", "BEFORE UPDATE", terms_differ(shape, uniques), body, victims);
+      add("_replace_update", "BEFORE UPDATE" + of_columns(shape, columns_deciding(shape, uniques)),
+          terms_differ(shape, uniques), body, victims);
     }
   }
   add("_insert", "AFTER INSERT", "", log_key(shape, number, "NEW"));
   add("_update", "AFTER UPDATE", "", log_key(shape, number, "NEW"));
-  add("_rekey", "BEFORE UPDATE", rekeyed,
+  add("_rekey", "BEFORE UPDATE" + of_columns(shape, shape.schema.key), rekeyed,
       log_key(shape, number, "OLD") + " " + log_key(shape, number, "NEW"));
   add("_delete", "AFTER DELETE", "", log_key(shape, number, "OLD"));
   return triggers;
