@@ -1,7 +1,10 @@
 // What the triggers cost the application: the same inserts and updates on the same table, without
 // and with capture installed, alternating, in the same process.
 //
-// Prints one JSON line per kind of work: statements per second without and with, and what is added.
+// Prints one JSON line per kind of work: microseconds a statement, processor and wall clock,
+// without and with, and what is added.
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -18,7 +21,7 @@ namespace {
 using tandem::state::Database;
 using tandem::state::OpenMode;
 
-constexpr int kRows = 200'000;
+constexpr int kRows = 100'000;
 constexpr int kRounds = 3;
 
 struct Work {
@@ -53,65 +56,86 @@ constexpr Work kWorks[] = {
      "UPDATE T SET amount = amount + 1, note = 'changed' WHERE k = 'key-' || ?1", 100},
 };
 
-double rate(Database& database, const std::string& sql, int rows, int in_transaction) {
+struct Cost {
+  double wall = 0, cpu = 0;  // microseconds a statement
+};
+
+double cpu_seconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+Cost measure(Database& database, const std::string& sql, int rows, int in_transaction) {
   auto statement = database.prepare(sql);
+  double cpu = cpu_seconds();
   auto start = std::chrono::steady_clock::now();
   for (int i = 1; i <= rows; ++i) {
     if (in_transaction > 1 && i % in_transaction == 1) database.execute("BEGIN");
     statement.bind(1, static_cast<std::int64_t>(i)).run();
     if (in_transaction > 1 && i % in_transaction == 0) database.execute("COMMIT");
   }
-  std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  return rows / took.count();
+  std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
+  return {took.count() / rows, (cpu_seconds() - cpu) * 1e6 / rows};
 }
 
-struct Rates {
-  double insert = 0, update = 0;
+struct Costs {
+  Cost insert, update;
 };
 
-Rates run(const Work& work, bool captured) {
+Costs run(const Work& work, bool captured) {
   std::string folder = (std::filesystem::temp_directory_path() / "tandem-bench-XXXXXX").string();
   if (::mkdtemp(folder.data()) == nullptr) std::exit(1);
   std::string path = folder + "/app.db";
-  Rates rates;
+  Costs costs;
   {
     Database database(path, OpenMode::kReadWriteCreate);
     database.execute("PRAGMA journal_mode = wal; PRAGMA synchronous = " +
                      std::string(work.in_transaction == 1 ? "FULL" : "NORMAL"));
     database.execute(work.schema);
     if (captured) tandem::capture::open_sqlite_source(path, {{"T", {}, true}})->install();
-    int rows = work.in_transaction == 1 ? kRows / 4 : kRows;
-    rates.insert = rate(database, work.insert, rows, work.in_transaction);
-    rates.update = rate(database, work.update, rows, work.in_transaction);
+    int rows = work.in_transaction == 1 ? kRows / 50 : kRows;
+    costs.insert = measure(database, work.insert, rows, work.in_transaction);
+    costs.update = measure(database, work.update, rows, work.in_transaction);
   }
   std::filesystem::remove_all(folder);
-  return rates;
+  return costs;
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
+Cost median(std::vector<Cost> costs) {
+  Cost middle;
+  std::sort(costs.begin(), costs.end(), [](Cost a, Cost b) { return a.wall < b.wall; });
+  middle.wall = costs[costs.size() / 2].wall;
+  std::sort(costs.begin(), costs.end(), [](Cost a, Cost b) { return a.cpu < b.cpu; });
+  middle.cpu = costs[costs.size() / 2].cpu;
+  return middle;
 }
 
-void report(const char* name, const char* kind, const std::vector<double>& without,
-            const std::vector<double>& with) {
-  double plain = median(without), captured = median(with);
+void report(const char* name, const char* kind, const std::vector<Cost>& without,
+            const std::vector<Cost>& with) {
+  Cost plain = median(without), captured = median(with);
   std::printf(
-      "{\"bench\": \"triggers\", \"work\": \"%s, %s\", \"without_per_s\": %.0f, \"with_per_s\": "
-      "%.0f, \"added_percent\": %.0f}\n",
-      kind, name, plain, captured, (plain / captured - 1) * 100);
+      "{\"bench\": \"triggers\", \"work\": \"%s, %s\", \"without_cpu_us\": %.2f, \"with_cpu_us\": "
+      "%.2f, \"added_cpu_percent\": %.0f, \"without_wall_us\": %.2f, \"with_wall_us\": %.2f, "
+      "\"added_wall_percent\": %.0f}\n",
+      kind, name, plain.cpu, captured.cpu, (captured.cpu / plain.cpu - 1) * 100, plain.wall,
+      captured.wall, (captured.wall / plain.wall - 1) * 100);
+  std::fflush(stdout);
 }
 
 }  // namespace
 
 int main() {
   for (const Work& work : kWorks) {
-    std::vector<double> insert[2], update[2];
+    std::vector<Cost> insert[2], update[2];
     for (int round = 0; round < kRounds; ++round) {
       for (int captured = 0; captured < 2; ++captured) {
-        Rates rates = run(work, captured == 1);
-        insert[captured].push_back(rates.insert);
-        update[captured].push_back(rates.update);
+        Costs costs = run(work, captured == 1);
+        insert[captured].push_back(costs.insert);
+        update[captured].push_back(costs.update);
       }
     }
     report(work.name, "insert", insert[0], insert[1]);

@@ -13,6 +13,15 @@
 //   _tandem_7_replace_insert   BEFORE INSERT                             logs TrackId of the rows
 //   _tandem_7_replace_update   BEFORE UPDATE WHEN a unique term differs  that have NEW.Name
 //
+// A rowid that is not the key makes rows collide as well:
+//
+//   _tandem_7_rowid_insert     BEFORE INSERT WHEN NEW.rowid <> -1
+//   _tandem_7_rowid_update     BEFORE UPDATE WHEN the rowid differs
+//
+// Before an INSERT that names no rowid, NEW.rowid is -1; asking costs much less than searching.
+// What REPLACE does to a row that was given the rowid -1 itself, and has a key besides, is not
+// seen.
+//
 // UPDATE OF alone would not do: an INTEGER PRIMARY KEY also changes by SET rowid. Before rather
 // than after: UPDATE OR REPLACE first removes the row at the new key, and when a cascade of that
 // takes the updated row along, no AFTER trigger runs and nothing else tells of the new key.
@@ -139,9 +148,6 @@ std::string terms_differ(const TableShape& shape, const std::vector<const Unique
     tests.push_back("NEW." + value + " COLLATE BINARY IS NOT OLD." + value);
   };
   for (const UniqueKey* unique : uniques) {
-    if (unique->is_rowid && unique->terms.empty()) {
-      tests.push_back("NEW." + shape.rowid + " IS NOT OLD." + shape.rowid);
-    }
     for (const UniqueTerm& term : unique->terms) {
       if (term.column >= 0) differ(column_name(shape, term.column));
     }
@@ -176,12 +182,11 @@ std::string of_columns(const TableShape& shape, const std::vector<int>& columns)
   return list;
 }
 
-// Every column that decides whether rows collide; nothing if the bare rowid does.
+// Every column that decides whether rows collide.
 std::vector<int> columns_deciding(const TableShape& shape,
                                   const std::vector<const UniqueKey*>& uniques) {
   std::vector<bool> decides(shape.schema.columns.size());
   for (const UniqueKey* unique : uniques) {
-    if (unique->terms.empty()) return {};
     for (int column : columns_read(shape, *unique)) {
       decides[static_cast<std::size_t>(column)] = true;
     }
@@ -229,9 +234,17 @@ std::vector<TriggerText> triggers_for(const TableShape& shape, std::int64_t numb
     std::string body;
     for (std::size_t i = 0; i < shape.uniques.size(); ++i) {
       if (!displaces_others(shape, i)) continue;
+      std::string statement = victims_of(shape, shape.uniques[i], number);
+      if (shape.uniques[i].terms.empty()) {
+        std::string name = "NEW." + shape.rowid;
+        add("_rowid_insert", "BEFORE INSERT", name + " <> -1", statement, {statement});
+        add("_rowid_update", "BEFORE UPDATE", name + " <> OLD." + shape.rowid, statement,
+            {statement});
+        continue;
+      }
       uniques.push_back(&shape.uniques[i]);
-      victims.push_back(victims_of(shape, shape.uniques[i], number));
-      body += (body.empty() ? "" : " ") + victims.back();
+      body += (body.empty() ? "" : " ") + statement;
+      victims.push_back(std::move(statement));
     }
     if (!victims.empty()) {
       add("_replace_insert", "BEFORE INSERT", "", body, victims);
