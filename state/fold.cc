@@ -9,26 +9,40 @@
 namespace tandem::state {
 namespace {
 
-std::size_t row_bytes(const Row& row) {
+// A record by itself, without its values.
+constexpr std::size_t kBytesARecord = 200;
+
+std::size_t bytes_of(const Row& row) {
   std::size_t bytes = row.size() * sizeof(Value);
-  for (const Value& value : row) bytes += value.bytes().size();
+  for (const Value& value : row) {
+    if (value.kind() == ValueKind::kText || value.kind() == ValueKind::kBlob) {
+      bytes += value.bytes().size();
+    }
+  }
   return bytes;
 }
 
-struct Weight {
-  std::size_t rows = 0, bytes = 0;
-};
-
-Weight weigh(const Record& record) {
+std::size_t bytes_of(const Record& record) {
+  std::size_t bytes = kBytesARecord;
   if (const auto* change = std::get_if<Change>(&record)) {
-    return {1, 200 + row_bytes(change->after) * 2 + row_bytes(change->key_before)};
+    bytes += bytes_of(change->after) + bytes_of(change->key_before);
+  } else if (const auto* chunk = std::get_if<Chunk>(&record)) {
+    for (const Row& row : chunk->rows) bytes += bytes_of(row);
   }
+  return bytes;
+}
+
+std::int64_t rows_of(const Record& record) {
+  if (std::holds_alternative<Change>(record)) return 1;
   if (const auto* chunk = std::get_if<Chunk>(&record)) {
-    Weight weight{chunk->rows.size(), 200};
-    for (const Row& row : chunk->rows) weight.bytes += row_bytes(row);
-    return weight;
+    return static_cast<std::int64_t>(chunk->rows.size());
   }
-  return {0, 200};
+  return 0;
+}
+
+MarkNumber next_mark(Database& database) {
+  return database.query_value("SELECT coalesce(max(next_mark), 1) FROM _tandem_position")
+      .as_integer();
 }
 
 }  // namespace
@@ -38,11 +52,7 @@ Fold::Fold(Database& database, const std::string& log_identity, FoldListener* li
     : database_(database),
       listener_(listener),
       options_(options),
-      marks_(
-          database,
-          std::max(options.first_mark,
-                   database.query_value("SELECT coalesce(max(next_mark), 1) FROM _tandem_position")
-                       .as_integer())),
+      marks_(database, std::max(options.first_mark, next_mark(database))),
       save_position_(database.prepare(
           "INSERT OR REPLACE INTO _tandem_position VALUES(1, ?, ?, ?, ?, ?, ?, ?)")),
       save_table_(database.prepare("INSERT OR REPLACE INTO _tandem_tables VALUES(?, ?, ?, ?)")),
@@ -65,34 +75,32 @@ void Fold::read_covered() {
   while (select.step()) covered_[select.text(0)] = decode_row(select.view(1));
 }
 
-FoldResult Fold::take(std::shared_ptr<const Batch> batch, bool flush) {
-  FoldResult result;
+FoldResult Fold::take(const std::shared_ptr<const Batch>& batch, bool flush) {
   for (std::size_t i = 0; i < batch->records.size(); ++i) {
     if (batch->offsets[i] < reached_.next) continue;
     take_record(batch, i);
     reached_.next = batch->offsets[i] + 1;
-    if (!open_ &&
-        (pending_rows_ >= options_.batch_rows || pending_bytes_ >= options_.memory_bytes)) {
-      FoldResult part = commit_pending();
-      result.transactions += part.transactions;
-      result.rows += part.rows;
-      result.rows_written += part.rows_written;
-      result.committed = result.committed || part.committed;
-    } else if (open_ && !skipping_ && steps_bytes_ >= options_.memory_bytes) {
+    if (!open_ && enough()) {
+      commit();
+    } else if (open_ && !skipping_ && step_bytes_ >= options_.memory_bytes) {
       stream();
     }
   }
-  if (flush) {
-    FoldResult part = commit_pending();
-    result.transactions += part.transactions;
-    result.rows += part.rows;
-    result.rows_written += part.rows_written;
-    result.committed = result.committed || part.committed;
-  }
-  return result;
+  if (flush) commit();
+  return std::exchange(result_, {});
 }
 
-FoldResult Fold::flush() { return commit_pending(); }
+FoldResult Fold::flush() {
+  commit();
+  return std::exchange(result_, {});
+}
+
+bool Fold::enough() const {
+  if (static_cast<std::size_t>(pending_rows_) >= options_.batch_rows) return true;
+  std::size_t bytes = 0;
+  for (const auto& [table, open] : opened_) bytes += open.changes.bytes();
+  return bytes >= options_.memory_bytes;
+}
 
 void Fold::take_record(const std::shared_ptr<const Batch>& batch, std::size_t index) {
   const Record& record = batch->records[index];
@@ -105,128 +113,115 @@ void Fold::take_record(const std::shared_ptr<const Batch>& batch, std::size_t in
   }
   // A capture that has been succeeded may have had one more append on its way.
   if (batch->epoch < reached_.epoch) return;
-  if (std::holds_alternative<Begin>(record)) {
-    begin({batch, &record, offset});
+  if (const auto* begun = std::get_if<Begin>(&record)) {
+    begin(*begun, offset);
   } else if (const auto* ended = std::get_if<End>(&record)) {
-    end(*ended, offset);
+    end(*ended);
   } else if (std::holds_alternative<Gap>(record)) {
     abandon();
-    pending_.push_back({batch, &record, offset});
+    apply({batch, &record, offset});
     // What comes after a gap may be an older state of the source.
     reached_.source = {};
     placed_ = false;
   } else if (std::holds_alternative<Heartbeat>(record)) {
     abandon();
   } else if (open_ && !skipping_) {
-    Weight weight = weigh(record);
+    step_rows_ += rows_of(record);
+    step_bytes_ += bytes_of(record);
     steps_.push_back({batch, &record, offset});
-    steps_rows_ += weight.rows;
-    steps_bytes_ += weight.bytes;
   }
 }
 
-void Fold::begin(Step step) {
+void Fold::begin(const Begin& begin, Offset offset) {
   abandon();
   open_ = true;
-  begin_ = std::get<Begin>(*step.record);
-  begin_offset_ = step.offset;
-  skipping_ = placed_ && begin_.position <= reached_.source;
-  if (!skipping_) steps_.push_back(std::move(step));
+  begin_ = begin;
+  begin_offset_ = offset;
+  skipping_ = placed_ && begin.position <= reached_.source;
 }
 
-void Fold::end(const End& end, Offset offset) {
+void Fold::end(const End& end) {
   if (!open_) return;
   open_ = false;
   if (skipping_) return;
-  reached_.source = end.checkpoint.position;
-  placed_ = true;
-  reached_.ts_ms = begin_.ts_ms;
-  ++pending_transactions_;
-  if (streaming_) {
-    apply(steps_);
-    steps_.clear();
-    apply_run();
-    streaming_ = false;
-    streamed_rows_ += static_cast<std::int64_t>(steps_rows_);
-    pending_rows_ += static_cast<std::size_t>(std::exchange(streamed_rows_, 0));
-    reached_.next = offset + 1;
-    commit_transaction();
-  } else {
-    pending_.insert(pending_.end(), std::make_move_iterator(steps_.begin()),
-                    std::make_move_iterator(steps_.end()));
-    steps_.clear();
-    pending_rows_ += steps_rows_;
-    pending_bytes_ += steps_bytes_;
+  if (!streaming_) {
+    for (auto& [table, open] : opened_) open.changes.begin_transaction();
   }
-  steps_rows_ = steps_bytes_ = 0;
+  for (const Step& step : steps_) apply(step);
+  steps_.clear();
+  streaming_ = false;
+  reached_.source = end.checkpoint.position;
+  reached_.ts_ms = begin_.ts_ms;
+  placed_ = true;
+  ++pending_transactions_;
+  pending_rows_ += std::exchange(step_rows_, 0);
+  step_bytes_ = 0;
 }
 
 // The open transaction never happened.
 void Fold::abandon() {
   open_ = false;
   steps_.clear();
-  steps_rows_ = steps_bytes_ = 0;
-  streamed_rows_ = 0;
+  step_rows_ = 0;
+  step_bytes_ = 0;
   if (!streaming_) return;
   streaming_ = false;
-  runs_.clear();
-  displaced_.clear();
-  rows_.clear();
+  opened_.clear();
   database_.execute("ROLLBACK");
+  writing_ = false;
+  pending_written_ = 0;
   marks_.discard();
   tables_ = read_tables(database_);
   read_covered();
   open_transaction();
   tell_tables();
-  commit_transaction();
 }
 
-// Moves the open transaction's steps out of memory into an open SQLite transaction.
+// Moves the open transaction's steps out of memory into an SQLite transaction.
 void Fold::stream() {
   if (!streaming_) {
-    commit_pending();
+    commit();
     open_transaction();
     streaming_ = true;
+    for (auto& [table, open] : opened_) open.changes.begin_transaction();
   }
-  apply(steps_);
-  apply_run();
+  for (const Step& step : steps_) apply(step);
   steps_.clear();
-  streamed_rows_ += static_cast<std::int64_t>(steps_rows_);
-  steps_rows_ = steps_bytes_ = 0;
+  step_bytes_ = 0;
+  write_changes();
 }
 
-FoldResult Fold::commit_pending() {
-  FoldResult result;
-  if (streaming_) return result;
+// Commits what is whole.
+void Fold::commit() {
+  if (streaming_) return;
   Offset next = open_ ? begin_offset_ : reached_.next;
-  if (pending_.empty() && pending_transactions_ == 0 && next == committed_.next) return result;
-  result.rows = static_cast<std::int64_t>(std::exchange(pending_rows_, 0));
-  result.transactions = std::exchange(pending_transactions_, 0);
-  pending_bytes_ = 0;
-  if (!pending_.empty() || committed_.next != next) {
-    open_transaction();
-    apply(pending_);
-    apply_run();
-    pending_.clear();
-    commit_transaction();
-  }
-  result.rows_written = std::exchange(written_, 0);
-  result.committed = true;
-  return result;
+  if (!writing_ && pending_transactions_ == 0 && next == committed_.next) return;
+  open_transaction();
+  write_changes();
+  commit_transaction();
+  result_.transactions += std::exchange(pending_transactions_, 0);
+  result_.rows += std::exchange(pending_rows_, 0);
+  result_.rows_written += std::exchange(pending_written_, 0);
+  result_.committed = true;
 }
 
-void Fold::open_transaction() { database_.execute("BEGIN IMMEDIATE"); }
+void Fold::open_transaction() {
+  if (writing_) return;
+  database_.execute("BEGIN IMMEDIATE");
+  writing_ = true;
+}
 
 void Fold::commit_transaction() {
   marks_.write();
   save_position();
   TANDEM_FAILPOINT("fold.commit.before");
   database_.execute("COMMIT");
+  writing_ = false;
   TANDEM_FAILPOINT("fold.commit.after");
 }
 
 void Fold::mark(const std::function<void(Marks&)>& make) {
-  commit_pending();
+  commit();
   if (streaming_)
     throw Error("a large transaction is being folded", "", "try again when it is done");
   open_transaction();
@@ -235,8 +230,14 @@ void Fold::mark(const std::function<void(Marks&)>& make) {
   commit_transaction();
 }
 
+std::int64_t Fold::sweep(const std::string& ledger_path) {
+  // The marks of an open transaction would be committed with it.
+  if (writing_) return 0;
+  return marks_.sweep(ledger_path);
+}
+
 void Fold::save_position() {
-  // The offset of a transaction that is still open must be read again after a restart.
+  // The transaction that is still open must be read again after a restart.
   ReplicaPosition position = reached_;
   if (open_) position.next = begin_offset_;
   save_position_.bind(1, std::string_view(position.log_identity));

@@ -1,11 +1,12 @@
 // The fold proper: assembles whole transactions out of the log's records and applies them to the
 // replica's tables.
 //
-// Transactions are buffered until their End and then applied together: between two records that
-// change a whole table (schema, chunk, truncate), changes are reduced to the last one of each key
-// and written in key order. A transaction that outgrows memory is streamed into an open SQLite
-// transaction and rolled back if it is cut off. One thread. Errors: Error; the replica is then to
-// be opened anew, which goes on from the last commit.
+// A transaction waits as records until its End; then its changes join those of the transactions
+// before it (net_changes.h) and are written together, in key order: before a record that changes a
+// whole table (schema, chunk, truncate, gap), and before a commit. A transaction that outgrows
+// memory is streamed into an SQLite transaction of its own, which is rolled back if the rest of it
+// never comes. One thread. Errors: Error; the replica is then to be opened anew, which goes on from
+// the last commit.
 #pragma once
 
 #include <map>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "state/mark_store.h"
+#include "state/net_changes.h"
 #include "state/replica.h"
 #include "state/table_rows.h"
 
@@ -26,57 +28,54 @@ class Fold {
   Fold(Database& database, const std::string& log_identity, FoldListener* listener,
        ReplicaOptions options);
 
-  FoldResult take(std::shared_ptr<const Batch> batch, bool flush);
+  FoldResult take(const std::shared_ptr<const Batch>& batch, bool flush);
   FoldResult flush();
   void mark(const std::function<void(Marks&)>& make);
-  std::int64_t sweep(const std::string& ledger_path) { return marks_.sweep(ledger_path); }
+  std::int64_t sweep(const std::string& ledger_path);
 
   const ReplicaPosition& position() const { return committed_; }
   const std::unordered_map<std::string, ReplicaTable>& tables() const { return tables_; }
 
  private:
-  // One record to apply, alive as long as its batch.
+  // One record of the open transaction, alive as long as its batch.
   struct Step {
     std::shared_ptr<const Batch> batch;
     const Record* record;
     Offset offset;
   };
-  // What a run of changes comes to for one key.
-  struct Net {
-    Row key;                     // as last spelled
-    const Row* after = nullptr;  // null: gone
-    std::unique_ptr<Row> own;    // what `after` points to where the log's row was not whole
-    Offset offset = 0;
-  };
-  struct Run {
-    std::unordered_map<std::string, Net> keys;  // by key_identity
+  // The rows of a table and the changes to them that are not written yet.
+  struct Open {
+    explicit Open(Database& database, const TableSchema& schema)
+        : rows(database, schema), changes(schema) {}
+    TableRows rows;
+    NetChanges changes;
   };
 
   void take_record(const std::shared_ptr<const Batch>& batch, std::size_t index);
-  void begin(Step step);
-  void end(const End& end, Offset offset);
+  void begin(const Begin& begin, Offset offset);
+  void end(const End& end);
   void abandon();
   void stream();
+  bool enough() const;
 
-  FoldResult commit_pending();
-  void open_transaction();
-  void commit_transaction();
-  void apply(const std::vector<Step>& steps);
-  void apply_change(const Step& step);
-  void apply_run();
-  void apply_net(TableRows& rows, Net& net);
-  void apply_chunk(const Step& step);
+  // fold_apply.cc
+  void apply(const Step& step);
+  void apply_change(const Step& step, const Change& change);
+  void apply_net(TableRows& rows, const NetChange& net);
+  void apply_chunk(const Step& step, const Chunk& chunk);
   void apply_truncate(const std::string& table);
   void apply_schema(const SchemaRecord& record);
   void apply_gap();
-  std::optional<Row> current(TableRows& rows, Run& run, const std::string& identity,
-                             const Row& key);
-
-  TableRows* rows_of(const std::string& table);
-  void rebuild_table(const TableSchema& from, const TableSchema& to);
-  void read_covered();
-  void save_table(const std::string& name);
+  void write_changes();
+  Open* open_table(const std::string& table);
+  TableRows::Changed tell_row(const TableSchema& schema);
   void tell_tables();
+  void save_table(const std::string& name);
+
+  void commit();
+  void open_transaction();
+  void commit_transaction();
+  void read_covered();
   void save_position();
 
   Database& database_;
@@ -87,28 +86,24 @@ class Fold {
   std::unordered_map<std::string, ReplicaTable> tables_;
   // How far the chunks have come since a table's start without a hole, while it is not whole.
   std::unordered_map<std::string, Row> covered_;
-  std::unordered_map<std::string, std::unique_ptr<TableRows>> rows_;
-  // By table; applied before anything that concerns a whole table.
-  std::map<std::string, Run> runs_;
-  // By table and key_identity: rows that another row has moved onto, until their own change comes
-  // in the same transaction.
-  std::unordered_map<std::string, std::unordered_map<std::string, Row>> displaced_;
+  std::map<std::string, Open> opened_;
 
   ReplicaPosition committed_;  // as the file has it
-  ReplicaPosition reached_;    // with what is pending
+  ReplicaPosition reached_;    // with what is whole and not committed yet
   bool placed_ = false;        // reached_.source is that of a transaction since the newest gap
-  std::vector<Step> pending_;  // of whole transactions
-  std::size_t pending_rows_ = 0, pending_bytes_ = 0;
-  std::int64_t pending_transactions_ = 0;
+  bool writing_ = false;       // an SQLite transaction is open
+  FoldResult result_;          // of the commits since the last call returned
+  std::int64_t pending_transactions_ = 0, pending_rows_ = 0, pending_written_ = 0;
 
-  bool open_ = false;       // between a Begin and its End
-  bool skipping_ = false;   // that transaction was folded before
-  bool streaming_ = false;  // part of it is in an open SQLite transaction
+  // The open transaction, between a Begin and its End.
+  bool open_ = false;
+  bool skipping_ = false;   // it was folded before
+  bool streaming_ = false;  // part of it is in the SQLite transaction
   Begin begin_;
   Offset begin_offset_ = 0;
-  std::vector<Step> steps_;  // of the open transaction, as far as they are not applied
-  std::size_t steps_rows_ = 0, steps_bytes_ = 0;
-  std::int64_t streamed_rows_ = 0, written_ = 0;
+  std::vector<Step> steps_;  // as far as they are not applied
+  std::int64_t step_rows_ = 0;
+  std::size_t step_bytes_ = 0;
 };
 
 }  // namespace tandem::state

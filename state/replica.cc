@@ -71,7 +71,7 @@ const std::unordered_map<std::string, ReplicaTable>& Replica::tables() const {
   return impl_->fold_.tables();
 }
 FoldResult Replica::fold(std::shared_ptr<const Batch> batch, bool flush) {
-  return impl_->fold_.take(std::move(batch), flush);
+  return impl_->fold_.take(batch, flush);
 }
 FoldResult Replica::flush() { return impl_->fold_.flush(); }
 void Replica::mark(const std::function<void(Marks&)>& make) { impl_->fold_.mark(make); }

@@ -1,17 +1,7 @@
 #include "state/replica_tables.h"
 
-#include <algorithm>
-#include <cctype>
-
 namespace tandem::state {
 namespace {
-
-bool is_any(const std::string& declared_type) {
-  return declared_type.size() == 3 &&
-         std::toupper(static_cast<unsigned char>(declared_type[0])) == 'A' &&
-         std::toupper(static_cast<unsigned char>(declared_type[1])) == 'N' &&
-         std::toupper(static_cast<unsigned char>(declared_type[2])) == 'Y';
-}
 
 Value text(const std::string& bytes) { return Value::text(bytes); }
 
@@ -42,33 +32,6 @@ CREATE INDEX IF NOT EXISTS _tandem_marks_by_number ON _tandem_marks(number);
 CREATE TABLE IF NOT EXISTS _tandem_wide_marks(document INTEGER, path INTEGER, vals BLOB, number INTEGER,
   offset INTEGER, PRIMARY KEY(document, path, vals)) WITHOUT ROWID;
 )");
-}
-
-std::string create_table_sql(const TableSchema& schema, const std::string& name) {
-  if (schema.name.starts_with("_tandem_")) {
-    throw Error("a source table has a name that Tandem keeps for itself", schema.name,
-                "rename the table, or leave it out of the documents");
-  }
-  std::string sql = "CREATE TABLE " + quote_identifier(name) + "(";
-  for (const Column& column : schema.columns) {
-    sql += quote_identifier(column.name);
-    if (column.form == ColumnForm::kAny && !column.declared_type.empty() &&
-        !is_any(column.declared_type)) {
-      // Quoted as one name: SQLite derives the affinity from the words within, and no word of it
-      // can be taken for a constraint.
-      sql += " " + quote_identifier(column.declared_type);
-    }
-    if (!column.collation.empty() && column.collation != "BINARY") {
-      sql += " COLLATE " + quote_identifier(column.collation);
-    }
-    sql += ", ";
-  }
-  sql += "PRIMARY KEY(";
-  for (std::size_t i = 0; i < schema.key.size(); ++i) {
-    sql += (i == 0 ? "" : ", ") +
-           quote_identifier(schema.columns.at(static_cast<std::size_t>(schema.key[i])).name);
-  }
-  return sql + ")) WITHOUT ROWID";
 }
 
 // A schema as a row: name, key indexes, unique keys and columns, each an encoded row within.

@@ -118,6 +118,24 @@ Statement& Statement::bind_row(int first, const Row& row) {
   return *this;
 }
 
+Statement& Statement::bind_borrowed(int index, const Value& value) {
+  if (value.kind() == ValueKind::kText) {
+    check(sqlite3_bind_text64(handle_, index, value.bytes().data(), value.bytes().size(),
+                              SQLITE_STATIC, SQLITE_UTF8));
+  } else if (value.kind() == ValueKind::kBlob) {
+    check(sqlite3_bind_blob64(handle_, index, value.bytes().data(), value.bytes().size(),
+                              SQLITE_STATIC));
+  } else {
+    bind(index, value);
+  }
+  return *this;
+}
+
+Statement& Statement::bind_row_borrowed(int first, const Row& row) {
+  for (const Value& value : row) bind_borrowed(first++, value);
+  return *this;
+}
+
 bool Statement::step() {
   int code = sqlite3_step(handle_);
   if (code == SQLITE_ROW) return true;

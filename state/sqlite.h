@@ -50,6 +50,9 @@ class Statement {
   Statement& bind_column(int index, const Statement& from, int column);
   /// Binds all values of the row from `first` on.
   Statement& bind_row(int first, const Row& row);
+  /// The same without copies: the values must outlive the statement's run.
+  Statement& bind_borrowed(int index, const Value& value);
+  Statement& bind_row_borrowed(int first, const Row& row);
 
   /// True while there is a row.
   bool step();

@@ -1,11 +1,12 @@
 #include "state/table_rows.h"
 
 #include <bit>
-#include <cmath>
-#include <cstring>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
+
+#include "state/key_order.h"
+#include "state/table_shape.h"
 
 namespace tandem::state {
 namespace {
@@ -13,54 +14,8 @@ namespace {
 // Rows read at once while a range is compared by hash: bounds the memory of a range from which very
 // many rows have gone.
 constexpr std::int64_t kPage = 20'000;
-
-std::string lower_ascii(std::string bytes) {
-  for (char& c : bytes) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  }
-  return bytes;
-}
-
-Value folded(const Value& value, const std::string& collation) {
-  if (value.kind() == ValueKind::kReal) {
-    // An integral real and the integer are one key to SQLite.
-    double number = value.as_real();
-    if (number >= -9.2e18 && number <= 9.2e18 && std::trunc(number) == number) {
-      return Value::integer(static_cast<std::int64_t>(number));
-    }
-    return value;
-  }
-  if (value.kind() != ValueKind::kText) return value;
-  std::string name = lower_ascii(collation);
-  if (name == "nocase") return Value::text(lower_ascii(value.bytes()));
-  if (name == "rtrim") {
-    std::string bytes = value.bytes();
-    while (!bytes.empty() && bytes.back() == ' ') bytes.pop_back();
-    return Value::text(std::move(bytes));
-  }
-  return value;
-}
-
-int rank(ValueKind kind) {
-  switch (kind) {
-    case ValueKind::kNull:
-    case ValueKind::kUnchanged:
-      return 0;
-    case ValueKind::kInteger:
-    case ValueKind::kReal:
-      return 1;
-    case ValueKind::kText:
-      return 2;
-    case ValueKind::kBlob:
-      return 3;
-  }
-  return 0;
-}
-
-double as_double(const Value& value) {
-  return value.kind() == ValueKind::kInteger ? static_cast<double>(value.as_integer())
-                                             : value.as_real();
-}
+// Statements for the sets of columns that change together.
+constexpr std::size_t kUpdatesKept = 32;
 
 bool same_value(const Statement& row, int column, const Value& expected) {
   switch (expected.kind()) {
@@ -84,36 +39,18 @@ bool same_value(const Statement& row, int column, const Value& expected) {
 
 }  // namespace
 
-std::string key_identity(const TableSchema& schema, const Row& key) {
-  Row identity;
-  identity.reserve(key.size());
-  for (std::size_t i = 0; i < key.size(); ++i) {
-    identity.push_back(
-        folded(key[i], schema.columns.at(static_cast<std::size_t>(schema.key.at(i))).collation));
-  }
-  return encode_row(identity);
-}
-
-bool key_before(const Row& a, const Row& b) {
-  for (std::size_t i = 0; i < a.size() && i < b.size(); ++i) {
-    const Value& x = a[i];
-    const Value& y = b[i];
-    if (rank(x.kind()) != rank(y.kind())) return rank(x.kind()) < rank(y.kind());
-    if (rank(x.kind()) == 1) {
-      if (x.kind() == ValueKind::kInteger && y.kind() == ValueKind::kInteger) {
-        if (x.as_integer() != y.as_integer()) return x.as_integer() < y.as_integer();
-      } else if (as_double(x) != as_double(y)) {
-        return as_double(x) < as_double(y);
-      }
-    } else if (int order = x.bytes().compare(y.bytes()); order != 0) {
-      return order < 0;
-    }
-  }
-  return a.size() < b.size();
-}
-
 TableRows::TableRows(Database& database, TableSchema schema)
-    : database_(database), schema_(std::move(schema)) {
+    : database_(database), schema_(std::move(schema)), stored_(stored_schema(database, schema_)) {
+  prepare();
+}
+
+void TableRows::prepare() {
+  affinities_.clear();
+  for (const Column& column : stored_.columns) {
+    affinities_.push_back(column.form == ColumnForm::kAny ? storage_affinity(column.declared_type)
+                                                          : StorageAffinity::kBlob);
+  }
+  rowid_ = has_rowid_key(stored_) ? schema_.key[0] : -1;
   std::string table = quote_identifier(schema_.name);
   std::string columns;
   std::string marks;
@@ -123,48 +60,131 @@ TableRows::TableRows(Database& database, TableSchema schema)
   }
   std::string key;
   std::string key_marks;
-  std::string same;
+  same_key_.clear();
   for (int index : schema_.key) {
     std::string name = quote_identifier(schema_.columns.at(static_cast<std::size_t>(index)).name);
     key += (key.empty() ? "" : ", ") + name;
     key_marks += key_marks.empty() ? "?" : ", ?";
-    same += (same.empty() ? "" : " AND ") + name + " = ?";
+    same_key_ += (same_key_.empty() ? "" : " AND ") + name + " = ?";
   }
-  find_ = database.prepare("SELECT " + columns + " FROM " + table + " WHERE " + same);
-  put_ = database.prepare("INSERT OR REPLACE INTO " + table + "(" + columns + ") VALUES(" + marks +
-                          ")");
-  remove_ = database.prepare("DELETE FROM " + table + " WHERE " + same);
+  std::string into = " INTO " + table + "(" + columns + ") VALUES(" + marks + ")";
+  find_ = database_.prepare("SELECT " + columns + " FROM " + table + " WHERE " + same_key_);
+  insert_ = database_.prepare("INSERT" + into);
+  respell_ = database_.prepare("INSERT OR REPLACE" + into);
+  remove_ = database_.prepare("DELETE FROM " + table + " WHERE " + same_key_);
   std::string select = "SELECT " + columns + " FROM " + table + " WHERE ";
   std::string after = "(" + key + ") > (" + key_marks + ")";
   std::string until = "(" + key + ") <= (" + key_marks + ")";
   std::string order = " ORDER BY " + key;
-  range_all_ = database.prepare(select + "1" + order);
-  range_after_ = database.prepare(select + after + order);
-  range_until_ = database.prepare(select + until + order);
-  range_between_ = database.prepare(select + after + " AND " + until + order);
+  range_all_ = database_.prepare(select + "1" + order);
+  range_after_ = database_.prepare(select + after + order);
+  range_until_ = database_.prepare(select + until + order);
+  range_between_ = database_.prepare(select + after + " AND " + until + order);
+}
+
+bool TableRows::keeps_value(int column, const Value& value) const {
+  if (column == rowid_) return value.kind() == ValueKind::kInteger;
+  return keeps(affinities_[static_cast<std::size_t>(column)], value);
+}
+
+// From here on the columns take any value as it is.
+void TableRows::loosen(const std::vector<int>& columns) {
+  for (Statement* statement : {&find_, &insert_, &respell_, &remove_, &range_all_, &range_after_,
+                               &range_until_, &range_between_}) {
+    *statement = Statement();
+  }
+  updates_.clear();
+  TableSchema looser = stored_;
+  for (int column : columns) {
+    looser.columns[static_cast<std::size_t>(column)].declared_type.clear();
+  }
+  rebuild_table(database_, stored_, looser, true);
+  stored_ = std::move(looser);
+  prepare();
+}
+
+void TableRows::fit(const Row& row) {
+  if (row.size() != schema_.columns.size()) {
+    throw Error("a row in the log has another number of columns than its table", schema_.name,
+                "reset the state and sync again");
+  }
+  std::vector<int> altering;
+  for (int column = 0; column < static_cast<int>(row.size()); ++column) {
+    if (!keeps_value(column, row[static_cast<std::size_t>(column)])) altering.push_back(column);
+  }
+  if (!altering.empty()) loosen(altering);
+}
+
+void TableRows::fit_key(const Row& key) {
+  if (key.size() != schema_.key.size()) {
+    throw Error("a key in the log has another number of columns than its table's", schema_.name,
+                "reset the state and sync again");
+  }
+  std::vector<int> altering;
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    if (!keeps_value(schema_.key[i], key[i])) altering.push_back(schema_.key[i]);
+  }
+  if (!altering.empty()) loosen(altering);
 }
 
 std::optional<Row> TableRows::find(const Row& key) {
-  find_.bind_row(1, key);
+  fit_key(key);
+  find_.bind_row_borrowed(1, key);
   std::optional<Row> row;
   if (find_.step()) row = find_.row(0, static_cast<int>(schema_.columns.size()));
   find_.reset();
   return row;
 }
 
-void TableRows::put(const Row& row) {
-  if (row.size() != schema_.columns.size()) {
-    throw Error("a row in the log has another number of columns than its table", schema_.name,
-                "reset the state and sync again");
-  }
-  put_.bind_row(1, row).run();
+void TableRows::insert(const Row& row) {
+  fit(row);
+  insert_.bind_row_borrowed(1, row).run();
 }
 
-void TableRows::remove(const Row& key) { remove_.bind_row(1, key).run(); }
+void TableRows::replace(const Row& before, const Row& after) {
+  fit(after);
+  std::vector<bool> changed(after.size());
+  for (std::size_t i = 0; i < after.size(); ++i) changed[i] = !(before.at(i) == after[i]);
+  for (int index : schema_.key) {
+    if (!changed[static_cast<std::size_t>(index)]) continue;
+    respell_.bind_row_borrowed(1, after).run();
+    return;
+  }
+  Statement& update = update_of(changed);
+  int next = 1;
+  for (std::size_t i = 0; i < after.size(); ++i) {
+    if (changed[i]) update.bind_borrowed(next++, after[i]);
+  }
+  for (int index : schema_.key) {
+    update.bind_borrowed(next++, after[static_cast<std::size_t>(index)]);
+  }
+  update.run();
+}
 
-void TableRows::remove_all() { database_.execute("DELETE FROM " + quote_identifier(schema_.name)); }
+Statement& TableRows::update_of(const std::vector<bool>& changed) {
+  auto found = updates_.find(changed);
+  if (found != updates_.end()) return found->second;
+  if (updates_.size() >= kUpdatesKept) updates_.clear();
+  std::string set;
+  for (std::size_t i = 0; i < changed.size(); ++i) {
+    if (changed[i]) {
+      set += (set.empty() ? "" : ", ") + quote_identifier(schema_.columns[i].name) + " = ?";
+    }
+  }
+  return updates_
+      .emplace(changed, database_.prepare("UPDATE " + quote_identifier(schema_.name) + " SET " +
+                                          set + " WHERE " + same_key_))
+      .first->second;
+}
+
+void TableRows::remove(const Row& key) {
+  fit_key(key);
+  remove_.bind_row_borrowed(1, key).run();
+}
 
 Statement& TableRows::bind_range(const Row& from, const Row& to) {
+  if (!from.empty()) fit_key(from);
+  if (!to.empty()) fit_key(to);
   Statement& range = from.empty() ? (to.empty() ? range_all_ : range_until_)
                                   : (to.empty() ? range_after_ : range_between_);
   int next = 1;
@@ -185,7 +205,7 @@ bool TableRows::same_row(const Statement& row, const Row& expected) const {
 
 std::int64_t TableRows::put_changed(const Row& before, const Row& after, const Changed& changed) {
   changed(&before, &after, false);
-  put(after);
+  replace(before, after);
   changed(&before, &after, true);
   return 1;
 }
@@ -205,7 +225,7 @@ std::int64_t TableRows::make_exact(const Chunk& chunk, const Changed& changed) {
   if (!more && chunk.touched.empty()) {
     // The replica holds nothing beyond: what is left of the chunk is new.
     for (std::size_t i = equal; i < chunk.rows.size(); ++i) {
-      put(chunk.rows[i]);
+      insert(chunk.rows[i]);
       changed(nullptr, &chunk.rows[i], true);
     }
     return static_cast<std::int64_t>(chunk.rows.size() - equal);
@@ -259,7 +279,7 @@ std::int64_t TableRows::merge_rest(const Chunk& chunk, std::size_t first, const 
   for (std::size_t i = first; i < chunk.rows.size(); ++i) {
     std::string identity = key_identity(schema_, schema_.key_of(chunk.rows[i]));
     if (!wanted.contains(identity) || touched.contains(identity)) continue;
-    put(chunk.rows[i]);
+    insert(chunk.rows[i]);
     changed(nullptr, &chunk.rows[i], true);
     ++written;
   }

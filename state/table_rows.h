@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,14 +16,9 @@
 #include "state/record.h"
 #include "state/replica.h"
 #include "state/sqlite.h"
+#include "state/storage_affinity.h"
 
 namespace tandem::state {
-
-/// Equal if and only if the replica's table takes the two keys for one: collations and numbers
-/// folded away. Order-free; for maps.
-std::string key_identity(const TableSchema& schema, const Row& key);
-/// The order in which rows are best written: numbers before text before blobs, each by value.
-bool key_before(const Row& a, const Row& b);
 
 class TableRows {
  public:
@@ -30,10 +26,12 @@ class TableRows {
 
   const TableSchema& schema() const { return schema_; }
   std::optional<Row> find(const Row& key);
-  /// Writes the row over one with the same key, if there is one.
-  void put(const Row& row);
+  /// Precondition: there is no row with this key.
+  void insert(const Row& row);
+  /// Precondition: `before` is the row that is there, and `after` has its key, maybe spelled
+  /// differently. Writes the columns that differ.
+  void replace(const Row& before, const Row& after);
   void remove(const Row& key);
-  void remove_all();
 
   /// Told of a row before and after it is written; null: there is none.
   using Changed = std::function<void(const Row* before, const Row* after, bool applied)>;
@@ -42,6 +40,12 @@ class TableRows {
   std::int64_t make_exact(const Chunk& chunk, const Changed& changed);
 
  private:
+  void prepare();
+  bool keeps_value(int column, const Value& value) const;
+  void loosen(const std::vector<int>& columns);
+  void fit(const Row& row);
+  void fit_key(const Row& key);
+  Statement& update_of(const std::vector<bool>& changed);
   Statement& bind_range(const Row& from, const Row& to);
   bool same_row(const Statement& row, const Row& expected) const;
   std::int64_t put_changed(const Row& before, const Row& after, const Changed& changed);
@@ -50,8 +54,13 @@ class TableRows {
 
   Database& database_;
   const TableSchema schema_;
-  Statement find_, put_, remove_;
+  TableSchema stored_;  // without the types that would have altered a value
+  std::vector<StorageAffinity> affinities_;
+  int rowid_ = -1;  // the column that is the table's rowid
+  std::string same_key_;
+  Statement find_, insert_, respell_, remove_;
   Statement range_all_, range_after_, range_until_, range_between_;
+  std::map<std::vector<bool>, Statement> updates_;
 };
 
 }  // namespace tandem::state

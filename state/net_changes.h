@@ -1,0 +1,60 @@
+// What a run of changes to one table comes to: the last change of each key.
+//
+// Rows are kept encoded, so that a run of 100,000 changes takes a fraction of the memory that its
+// records take, and one of a few hot rows next to none. One thread.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "state/record.h"
+
+namespace tandem::state {
+
+/// The last change of one key.
+struct NetChange {
+  Row key;  // as last spelled
+  bool gone = false;
+  std::string after;  // encode_row of the row, unless it is gone
+  Offset offset = 0;
+};
+
+class NetChanges {
+ public:
+  /// Finds the row with this key as it was before the run.
+  using Find = std::function<std::optional<Row>(const Row& key)>;
+
+  explicit NetChanges(TableSchema schema) : schema_(std::move(schema)) {}
+
+  /// Adds a change of a row (not a truncation) behind those that are there. A row moved onto an
+  /// occupied key displaces the occupant until the occupant's own change comes in the same
+  /// transaction. Throws Error for an unchanged value that no row before it gives.
+  void add(const Change& change, Offset offset, const Find& find);
+  /// A transaction begins: what the one before displaced and never named again is gone.
+  void begin_transaction() { displaced_.clear(); }
+
+  /// The changes in a good order to write them. They stay until clear().
+  std::vector<const NetChange*> in_key_order() const;
+  /// Forgets the changes, but not which rows are displaced.
+  void clear();
+  bool empty() const { return changes_.empty(); }
+  /// About the memory that the changes take.
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  void add_delete(const Change& change, Offset offset);
+  void set(std::string identity, NetChange change);
+  std::optional<Row> current(const std::string& identity, const Row& key, const Find& find) const;
+  Row filled(const Row& after, const std::optional<Row>& before) const;
+
+  const TableSchema schema_;
+  std::unordered_map<std::string, NetChange> changes_;  // by key_identity
+  std::unordered_map<std::string, Row> displaced_;      // by key_identity
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace tandem::state
