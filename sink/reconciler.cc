@@ -6,9 +6,11 @@
 //   round          documents built, compared and planned; with claims (who owns which key),
 //                  standing (what the target holds) and quarantine (dead letters)
 //   flights        writes on their way, and their outcomes
-//   ledger_rebuild, first_loads, owner_lease, status_board
+//   progress       what is applied, and the counts
+//   ledger_rebuild, undeclared, first_loads, owner_lease, item_counts, status_board
 #include "sink/reconciler.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <utility>
@@ -18,8 +20,10 @@
 #include "sink/reconciler/intake.h"
 #include "sink/reconciler/ledger_rebuild.h"
 #include "sink/reconciler/owner_lease.h"
+#include "sink/reconciler/progress.h"
 #include "sink/reconciler/round.h"
 #include "sink/reconciler/status_board.h"
+#include "sink/reconciler/undeclared.h"
 #include "state/failpoint.h"
 
 namespace tandem::sink {
@@ -27,10 +31,11 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr std::size_t kDirtyInMemory = 20'000;  // more stay in the replica
-constexpr std::chrono::milliseconds kPoll{10};  // while writes are on their way
-constexpr std::chrono::seconds kIdle{1};        // looks at the replica even if nobody woke it
-constexpr std::chrono::seconds kDrain{3};       // waits so long for answers when stopped
+constexpr std::size_t kDirtyInMemory = 20'000;      // more stay in the replica
+constexpr double kRoundBytes = 16.0 * 1024 * 1024;  // of the items that one round builds, about
+constexpr std::chrono::milliseconds kPoll{10};      // while writes are on their way
+constexpr std::chrono::seconds kIdle{1};            // looks at the replica even if nobody woke it
+constexpr std::chrono::seconds kDrain{3};           // waits so long for answers when stopped
 
 }  // namespace
 
@@ -46,22 +51,25 @@ class Reconciler::Impl {
                                  options_.attribute)),
         view_(replica_path, documents, options_.attribute, options_.pipeline),
         quarantine_(ledger),
-        flights_(view_, ledger, target),
+        counts_(view_, ledger),
+        flights_(view_, ledger, target, counts_),
         expansions_(view_, ledger, queue_, quarantine_),
         intake_(view_, ledger, queue_),
         first_loads_(view_, ledger, options_.made_tables, occupied_),
+        progress_(view_, ledger, queue_, quarantine_, flights_, expansions_, intake_, counts_),
         ready_(view_.documents().size(), false) {}
 
   void run(std::stop_token stop) {
-    forget_undeclared();
+    look();
+    forget_undeclared(view_, ledger_, quarantine_, queue_, options_.prune);
     retry_contested();
     while (!stop.stop_requested()) {
       const bool busy = turn(stop);
-      publish();
+      board_.publish(progress_.status());
       if (!busy) wait(stop);
     }
     drain();
-    publish();
+    board_.publish(progress_.status());
   }
 
   void wake() {
@@ -108,6 +116,7 @@ class Reconciler::Impl {
     item.key = key;
     item.unknown = true;
     ledger_.put_item(item);
+    counts_.change(row ? &*row : nullptr, &item);
     expansions_.look_for_orphans(document);
   }
 
@@ -115,9 +124,8 @@ class Reconciler::Impl {
 
  private:
   RoundParts parts() {
-    return {view_, ledger_, target_, queue_, quarantine_, flights_, [this](std::size_t table) {
-              return first_loads_.unconditional(table);
-            }};
+    auto unconditional = [this](std::size_t table) { return first_loads_.unconditional(table); };
+    return {view_, ledger_, target_, queue_, quarantine_, flights_, counts_, unconditional};
   }
 
   // One turn: take in what has come, build a round, send it. False if there was nothing to do.
@@ -128,7 +136,7 @@ class Reconciler::Impl {
     ledger_.begin();
     bool busy = land();
     take_requests();
-    if (may_write()) {
+    if (progress_.may_write()) {
       expansions_.refresh();
       intake_.refill(kDirtyInMemory / 2);
       fill(round);
@@ -136,8 +144,8 @@ class Reconciler::Impl {
     busy |= round.size() > 0;
     round.prepare();
     RoundCounts counts = round.record();
-    built_ += counts.built;
-    unchanged_ += counts.unchanged;
+    progress_.built += counts.built;
+    progress_.unchanged += counts.unchanged;
     intake_.record();
     busy |= expansions_.record();
     first_loads_.record(expansions_);
@@ -147,7 +155,6 @@ class Reconciler::Impl {
       lease_.renew();
       flights_.submit(stop);
     }
-    recount_ |= sending || busy;
     return busy;
   }
 
@@ -170,9 +177,6 @@ class Reconciler::Impl {
     }
   }
 
-  // The replica may have been rebuilt and be behind what was written from it before.
-  bool may_write() const { return view_.version() >= ledger_.newest_version(); }
-
   bool land() {
     if (!flights_.has_outcomes()) return false;
     TANDEM_FAILPOINT("reconciler.land.before");
@@ -194,7 +198,8 @@ class Reconciler::Impl {
 
   void fill(Round& round) {
     const bool shared = expansions_.ready() && queue_.size() < kDirtyInMemory;
-    const std::size_t most = options_.round_documents;
+    const auto fitting = static_cast<std::size_t>(kRoundBytes / document_bytes_) + 1;
+    const std::size_t most = std::min(options_.round_documents, fitting);
     // Single documents come first; an expansion still moves on behind an endless stream of them.
     const std::size_t singles = shared ? most - most / 8 : most;
     for (std::size_t i = 0; i < singles; ++i) {
@@ -202,16 +207,21 @@ class Reconciler::Impl {
       if (dirty == nullptr) break;
       round.add(*dirty, view_.build(dirty->document, dirty->root));
     }
-    if (!shared || round.size() >= most) return;
-    expansions_.take(most - round.size(), [&round](Dirty& dirty, BuiltDocument built) {
-      round.add(dirty, std::move(built));
-    });
+    if (shared && round.size() < most) {
+      expansions_.take(most - round.size(), [&round](Dirty& dirty, BuiltDocument built) {
+        round.add(dirty, std::move(built));
+      });
+    }
+    if (round.size() == 0) return;
+    // Grows at once, falls slowly: large documents often come together.
+    const double average = static_cast<double>(round.bytes()) / static_cast<double>(round.size());
+    document_bytes_ = std::max({1.0, average, document_bytes_ * 0.75});
   }
 
   void add(const std::string& document, const std::string& root) {
     int index = view_.document_index(document);
     if (index < 0 || !view_.document(index).ready()) return;
-    queue_.add(index, root, Cause{0, view_.version().offset, {}});
+    queue_.add(index, root, view_.newest_cause());
   }
 
   void take_requests() {
@@ -223,37 +233,6 @@ class Reconciler::Impl {
     for (const std::function<void()>& request : requests) request();
   }
 
-  // Items of documents that are no longer declared stay unless they are to be pruned. Should such a
-  // document come back, its fingerprint must not look as if it had been kept right meanwhile.
-  void forget_undeclared() {
-    look();
-    ledger_.begin();
-    for (const std::string& name : ledger_.documents()) {
-      if (view_.document_index(name) >= 0) continue;
-      quarantine_.clear_all(name);
-      if (!ledger_.document_fingerprint(name).empty()) ledger_.set_document_fingerprint(name, "");
-      if (options_.prune) view_.add_undeclared(name);
-    }
-    ledger_.commit(false);
-    if (options_.prune) prune();
-  }
-
-  void prune() {
-    for (const TargetTable& table : view_.targets()) {
-      std::string after;
-      while (true) {
-        std::vector<state::LedgerItem> items = ledger_.items_after(table.name, after, 1000);
-        if (items.empty()) break;
-        after = items.back().key;
-        for (const state::LedgerItem& item : items) {
-          int document = view_.document_index(item.document);
-          if (document < 0 || view_.document(document).declared()) continue;
-          queue_.add(document, item.root, Cause{});
-        }
-      }
-    }
-  }
-
   // Which key they wait for is known only once they have been built again.
   void retry_contested() {
     for (const auto& [name, root] : quarantine_.contested_before()) {
@@ -262,76 +241,12 @@ class Reconciler::Impl {
     }
   }
 
-  bool at_rest() {
-    return may_write() && queue_.size() == 0 && flights_.size() == 0 && expansions_.empty() &&
-           intake_.drained() && !any_resting();
-  }
-
-  bool any_resting() {
-    for (const ViewDocument& document : view_.documents()) {
-      if (document.declared() && !document.ready()) return true;
-    }
-    return false;
-  }
-
-  // Everything before this offset is at the target: what is not in memory was drained up to some
-  // version of the replica, and what is in memory knows its cause.
-  state::Offset applied() {
-    if (!may_write() || any_resting()) return 0;
-    if (intake_.drained()) drained_at_ = view_.version().offset;
-    state::Offset bound = drained_at_;
-    for (std::optional<state::Offset> oldest : {queue_.oldest(), expansions_.oldest()}) {
-      if (oldest) bound = std::min(bound, *oldest - 1);
-    }
-    return bound;
-  }
-
-  void publish() {
-    ReconcilerStatus status;
-    status.idle = at_rest();
-    applied_.epoch = view_.version().epoch;
-    applied_.offset = std::max(applied_.offset, applied());
-    status.applied = applied_;
-    status.dirty = static_cast<std::int64_t>(queue_.size());
-    status.built = built_;
-    status.unchanged = unchanged_;
-    status.written = flights_.written();
-    status.deleted = flights_.deleted();
-    status.dead_letters = quarantine_.count();
-    status.documents = document_statuses(status.idle);
-    board_.publish(std::move(status));
-  }
-
-  std::vector<DocumentStatus> document_statuses(bool idle) {
-    count_items(idle);
-    std::vector<DocumentStatus> statuses;
-    for (std::size_t i = 0; i < view_.documents().size(); ++i) {
-      const ViewDocument& document = view_.documents()[i];
-      statuses.push_back({document.name, document.resting, i < items_.size() ? items_[i] : 0,
-                          quarantine_.count(document.name),
-                          expansions_.progress(static_cast<int>(i))});
-    }
-    return statuses;
-  }
-
-  // Counting reads an index of the ledger, so it must not happen every round.
-  void count_items(bool idle) {
-    const steady_clock::time_point now = steady_clock::now();
-    if (!recount_ || (now < next_count_ && !idle)) return;
-    items_.clear();
-    for (const ViewDocument& document : view_.documents()) {
-      items_.push_back(ledger_.item_count(document.name));
-    }
-    recount_ = false;
-    next_count_ = steady_clock::now() + 100 * (steady_clock::now() - now);
-  }
-
   void wait(std::stop_token stop) {
     if (flights_.size() > 0) {
       flights_.gather(kPoll);
       return;
     }
-    if (at_rest()) {
+    if (progress_.idle()) {
       ledger_.begin();
       intake_.forget_swept();
       ledger_.commit(false);
@@ -364,18 +279,15 @@ class Reconciler::Impl {
   ReplicaView view_;
   DirtyQueue queue_;
   Quarantine quarantine_;
+  ItemCounts counts_;
   Flights flights_;
   Expansions expansions_;
   Intake intake_;
   FirstLoads first_loads_;
+  Progress progress_;
   std::vector<bool> ready_;  // by declared document, as of the last renewal
 
-  std::int64_t built_ = 0, unchanged_ = 0;
-  state::Version applied_;
-  state::Offset drained_at_ = 0;
-  bool recount_ = true;
-  steady_clock::time_point next_count_{};
-  std::vector<std::int64_t> items_;  // by document, at the last count
+  double document_bytes_ = 64.0 * 1024;  // of an average document in the last rounds
 
   std::mutex mutex_;
   std::condition_variable_any wake_;

@@ -9,14 +9,15 @@ namespace tandem::sink {
 
 using state::LedgerItem;
 
-Flights::Flights(ReplicaView& view, state::Ledger& ledger, Target& target)
-    : view_(view), ledger_(ledger), target_(target) {}
+Flights::Flights(ReplicaView& view, state::Ledger& ledger, Target& target, ItemCounts& counts)
+    : view_(view), ledger_(ledger), target_(target), counts_(counts) {}
 
 void Flights::plan(Dirty& dirty, Write write, LedgerItem item, std::optional<LedgerItem> before) {
   write.ticket = ++ticket_;
   Flight& flight = flights_[ticket_];
   flight.number = ledger_.send_item(item);
   ++open_[flight.number];
+  counts_.change(before ? &*before : nullptr, &item);
   flight.dirty = &dirty;
   flight.item = std::move(item);
   flight.before = std::move(before);
@@ -110,9 +111,11 @@ void Flights::land_conflict(Flight& flight, const Outcome& outcome) {
 }
 
 void Flights::read_back_later(Flight& flight, const state::Version& version) {
+  const LedgerItem sent = flight.item;
   flight.item.unknown = true;
   flight.item.deleted = false;
   flight.item.version = version;
+  counts_.change(&sent, &flight.item);
   ledger_.put_item(flight.item);
   flight.dirty->retry = true;
 }
@@ -122,6 +125,7 @@ void Flights::reject(Flight& flight, const Outcome& outcome,
   const TargetTable& table = view_.targets()[flight.table];
   flight.dirty->rejection = outcome.reason.empty() ? "the target refuses it" : outcome.reason;
   flight.dirty->rejected_item = display_key(decode_key(flight.item.key, table.key), table.key);
+  counts_.change(&flight.item, flight.before ? &*flight.before : nullptr);
   if (!flight.before) {
     ledger_.remove_item(flight.item.table, flight.item.key);
     return;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "sink/reconciler/dirty_queue.h"
+#include "sink/reconciler/item_counts.h"
 #include "sink/reconciler/replica_view.h"
 #include "sink/reconciler/standing.h"
 #include "sink/target.h"
@@ -22,7 +23,7 @@ namespace tandem::sink {
 
 class Flights {
  public:
-  Flights(ReplicaView& view, state::Ledger& ledger, Target& target);
+  Flights(ReplicaView& view, state::Ledger& ledger, Target& target, ItemCounts& counts);
 
   /// Records the write as on its way, in the ledger's open transaction. `item` is the ledger's row
   /// as it will be when the write is done, `before` the row as it is.
@@ -64,6 +65,7 @@ class Flights {
   ReplicaView& view_;
   state::Ledger& ledger_;
   Target& target_;
+  ItemCounts& counts_;
   std::unordered_map<std::uint64_t, Flight> flights_;
   std::unordered_map<std::int64_t, std::size_t> open_;  // writes in the air of a ledger's flight
   std::vector<std::pair<std::int64_t, state::LedgerItem>> early_;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "sink/builder.h"
+#include "sink/reconciler/dirty_queue.h"
 #include "sink/relations.h"
 #include "state/ledger.h"
 #include "state/replica.h"
@@ -49,6 +50,8 @@ class ReplicaView {
   /// What our attribute in this document's items names: pipeline and document.
   std::string stamp_name(const std::string& document) const { return pipeline_ + "/" + document; }
   state::Version version() const { return {position_.epoch, position_.next}; }
+  /// For documents that are dirty by what has just been found and not by a mark.
+  Cause newest_cause() const { return {0, position_.next - 1, {}}; }
   const std::vector<TargetTable>& targets() const { return set_.targets(); }
   /// Index of the target table, or -1 if the config no longer declares it.
   int table_index(const std::string& name) const;

@@ -9,6 +9,8 @@ using state::LedgerItem;
 
 namespace {
 
+constexpr std::size_t kSampleEvery = 8;  // documents of which the size is taken
+
 void settle_mark(const RoundParts& parts, Dirty& dirty, const std::string& document) {
   if (dirty.cause.number > 0) parts.ledger.settle(document, dirty.root, dirty.cause.number);
   parts.queue.finish(dirty);
@@ -38,10 +40,17 @@ void settle_as_dead_letter(const RoundParts& parts, Dirty& dirty, std::string re
 
 Round::Round(RoundParts parts)
     : parts_(std::move(parts)),
-      claims_(
-          parts_.view, parts_.ledger, parts_.queue, [this](int document, const std::string& root) {
-            return parts_.queue.take(document, root, Cause{0, parts_.view.version().offset, {}});
-          }) {}
+      claims_(parts_.view, parts_.ledger, parts_.queue,
+              [this](int document, const std::string& root) {
+                return parts_.queue.take(document, root, parts_.view.newest_cause());
+              }) {}
+
+void Round::add(Dirty& dirty, BuiltDocument built) {
+  if (size() % kSampleEvery == 0) {
+    for (const BuiltItem& item : built.items) bytes_ += kSampleEvery * item_size(item.item);
+  }
+  claims_.add(dirty, std::move(built));
+}
 
 void Round::prepare() {
   claims_.resolve();
@@ -179,6 +188,7 @@ bool Round::record_item(Candidate& candidate, std::size_t index) {
     const Standing* found = standing(ItemKey{document.table, built.key});
     if (found->is(built.hash, write.stamp.name)) {
       item.version = found->version;
+      parts_.counts.change(&*row, &item);
       parts_.ledger.put_item(item);
       return false;
     }
@@ -211,6 +221,7 @@ bool Round::record_release(Candidate& candidate, const LedgerItem& row) {
   // A deletion that was on its way when a process died may not have arrived.
   if (found != nullptr ? found->kind == Standing::Kind::kAbsent : row.deleted) {
     parts_.ledger.remove_item(row.table, row.key);
+    parts_.counts.change(&row, nullptr);
     return false;
   }
   write.predecessor = found != nullptr ? found->predecessor : row.hash;
@@ -230,7 +241,7 @@ void Round::mark_contenders() {
     for (const auto& [name, root] : parts_.quarantine.contenders(key)) {
       int document = parts_.view.document_index(name);
       if (document < 0) continue;
-      parts_.queue.add(document, root, Cause{0, parts_.view.version().offset, {}});
+      parts_.queue.add(document, root, parts_.view.newest_cause());
     }
   }
 }

@@ -25,6 +25,7 @@ struct RoundParts {
   DirtyQueue& queue;
   Quarantine& quarantine;
   Flights& flights;
+  ItemCounts& counts;
   /// Whether a key of this table that the ledger has never seen may be written unconditionally.
   std::function<bool(std::size_t table)> unconditional;
 };
@@ -37,8 +38,10 @@ class Round {
  public:
   explicit Round(RoundParts parts);
 
-  void add(Dirty& dirty, BuiltDocument built) { claims_.add(dirty, std::move(built)); }
+  void add(Dirty& dirty, BuiltDocument built);
   std::size_t size() { return claims_.candidates().size(); }
+  /// Bytes of the items built, estimated from some of them.
+  std::size_t bytes() const { return bytes_; }
   /// Finds owners and reads back what is unknown. Reads ledger and target, writes nothing.
   void prepare();
   /// Writes what the round came to into the ledger's open transaction and plans the writes.
@@ -61,6 +64,7 @@ class Round {
   std::unordered_map<ItemKey, Standing, ItemKeyHash> standing_;  // of items that were unknown
   std::vector<state::LedgerItem> ahead_;  // items newer than the replica, as the ledger has them
   std::vector<ItemKey> released_;
+  std::size_t bytes_ = 0;
 };
 
 /// The document is right: its mark is settled, a dead letter of it is gone, its steps go on. In the

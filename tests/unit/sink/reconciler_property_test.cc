@@ -42,6 +42,7 @@ class History {
       } else {
         ASSERT_TRUE(world_.wait_idle());
       }
+      const ReconcilerStatus status = world_.reconciler->status();
       world_.stop();
       world_.target.die_after = -1;
       if (crash) {
@@ -49,6 +50,9 @@ class History {
         restart();
       } else {
         expect_right();
+        for (const DocumentStatus& document : status.documents) {
+          EXPECT_EQ(document.items, world_.ledger->item_count(document.name));
+        }
       }
       if (::testing::Test::HasFatalFailure()) return;
     }
