@@ -53,6 +53,7 @@ Fold::Fold(Database& database, const std::string& log_identity, FoldListener* li
       listener_(listener),
       options_(options),
       marks_(database, std::max(options.first_mark, next_mark(database))),
+      sweep_(database),
       save_position_(database.prepare(
           "INSERT OR REPLACE INTO _tandem_position VALUES(1, ?, ?, ?, ?, ?, ?, ?)")),
       save_table_(database.prepare("INSERT OR REPLACE INTO _tandem_tables VALUES(?, ?, ?, ?)")),
@@ -233,7 +234,7 @@ void Fold::mark(const std::function<void(Marks&)>& make) {
 std::int64_t Fold::sweep(const std::string& ledger_path) {
   // The marks of an open transaction would be committed with it.
   if (writing_) return 0;
-  return marks_.sweep(ledger_path);
+  return sweep_.sweep(ledger_path);
 }
 
 void Fold::save_position() {

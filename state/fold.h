@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "state/mark_store.h"
+#include "state/mark_sweep.h"
 #include "state/net_changes.h"
 #include "state/replica.h"
 #include "state/table_rows.h"
@@ -82,6 +83,7 @@ class Fold {
   FoldListener* listener_;
   const ReplicaOptions options_;
   MarkStore marks_;
+  MarkSweep sweep_;
   Statement save_position_, save_table_, forget_table_;
   std::unordered_map<std::string, ReplicaTable> tables_;
   // How far the chunks have come since a table's start without a hole, while it is not whole.

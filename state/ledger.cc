@@ -1,8 +1,5 @@
 #include "state/ledger.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <unordered_map>
@@ -10,6 +7,7 @@
 
 #include "state/failpoint.h"
 #include "state/ledger_queries.h"
+#include "state/write_ahead_log.h"
 
 namespace tandem::state {
 namespace {
@@ -23,24 +21,13 @@ std::int64_t to_integer(const std::string& text) {
   return number;
 }
 
-// Makes what the write-ahead log holds durable. With synchronous=NORMAL a commit only writes it.
-void sync_write_ahead_log(const std::string& path) {
-  int descriptor = ::open((path + "-wal").c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) {
-    throw Error("the write-ahead log is gone", path,
-                "do not touch the files of the state directory");
-  }
-  int result = ::fdatasync(descriptor);
-  ::close(descriptor);
-  if (result != 0) throw Error("cannot be made durable", path, "look at the disk");
-}
-
 }  // namespace
 
 class Ledger::Impl {
  public:
   Impl(const std::string& path, const std::string& log_identity)
       : database_(open(path)),
+        log_(path),
         queries_(database_),
         new_document_(database_.prepare("INSERT INTO documents(name, fingerprint) VALUES(?, '')")),
         new_table_(database_.prepare("INSERT INTO tables(name) VALUES(?)")),
@@ -86,7 +73,7 @@ class Ledger::Impl {
     TANDEM_FAILPOINT("ledger.commit.before");
     database_.execute("COMMIT");
     highest_changed_ = newest_changed_ = false;
-    if (durable) sync_write_ahead_log(database_.path());
+    if (durable) log_.sync();
     TANDEM_FAILPOINT("ledger.commit.after");
   }
 
@@ -165,6 +152,7 @@ class Ledger::Impl {
   }
 
   Database database_;
+  WriteAheadLog log_;
   LedgerQueries queries_;
   Statement new_document_, new_table_, put_, replace_, remove_, new_flight_, land_, settle_,
       forget_, put_letter_, clear_letter_, put_expansion_, remove_expansion_, put_meta_;

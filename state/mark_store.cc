@@ -1,17 +1,12 @@
 #include "state/mark_store.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <vector>
-
-#include "state/failpoint.h"
 
 namespace tandem::state {
 namespace {
 
 constexpr std::size_t kGatherAtMost = 50'000;
-constexpr std::int64_t kSweepAtMost = 20'000;
 
 }  // namespace
 
@@ -68,31 +63,6 @@ void MarkStore::write() {
 void MarkStore::discard() {
   gathered_.clear();
   load_documents();
-}
-
-std::int64_t MarkStore::sweep(const std::string& ledger_path) {
-  if (::access(ledger_path.c_str(), R_OK) != 0) return 0;
-  if (database_.query_value("SELECT 1 FROM _tandem_marks LIMIT 1").is_null()) return 0;
-  Database ledger(ledger_path, OpenMode::kReadOnly);
-  auto settled = ledger.prepare(
-      "SELECT name, root, number FROM settled JOIN documents ON id = doc WHERE number > ? "
-      "ORDER BY number LIMIT ?");
-  settled.bind(1, swept_).bind(2, kSweepAtMost);
-  auto remove = database_.prepare(
-      "DELETE FROM _tandem_marks WHERE document = ? AND root = ? AND number <= ?");
-  std::int64_t removed = 0;
-  TANDEM_FAILPOINT("replica.sweep.before");
-  Transaction transaction(database_);
-  while (settled.step()) {
-    auto document = documents_.find(settled.text(0));
-    swept_ = settled.integer(2);
-    if (document == documents_.end()) continue;
-    remove.bind(1, document->second).bind_blob(2, settled.view(1)).bind(3, swept_).run();
-    removed += database_.changes();
-  }
-  transaction.commit();
-  TANDEM_FAILPOINT("replica.sweep.after");
-  return removed;
 }
 
 }  // namespace tandem::state

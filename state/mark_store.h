@@ -26,9 +26,6 @@ class MarkStore : public Marks {
   void discard();
   MarkNumber next() const { return next_; }
 
-  /// Deletes marks that the ledger has as settled, in a transaction of its own.
-  std::int64_t sweep(const std::string& ledger_path);
-
  private:
   std::int64_t document_id(const std::string& name);
   void load_documents();
@@ -39,7 +36,6 @@ class MarkStore : public Marks {
   Offset offset_ = 0;
   std::unordered_map<std::string, std::unordered_set<std::string>> gathered_;  // by document: roots
   std::unordered_map<std::string, std::int64_t> documents_;
-  MarkNumber swept_ = 0;  // settled numbers up to here were looked at
 };
 
 }  // namespace tandem::state

@@ -1,12 +1,12 @@
 #include "state/replica.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <utility>
 
 #include "state/fold.h"
 #include "state/replica_tables.h"
+#include "state/write_ahead_log.h"
 
 namespace tandem::state {
 namespace {
@@ -42,22 +42,18 @@ class Replica::Impl {
  public:
   Impl(const std::string& path, const std::string& log_identity, FoldListener* listener,
        ReplicaOptions options)
-      : database_(open(path, log_identity)), fold_(database_, log_identity, listener, options) {}
+      : database_(open(path, log_identity)),
+        log_(path),
+        fold_(database_, log_identity, listener, options) {}
 
   Offset sync() {
     Offset next = fold_.position().next;
-    int descriptor = ::open((database_.path() + "-wal").c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) {
-      throw Error("the write-ahead log is gone", database_.path(),
-                  "do not touch the files of the state directory");
-    }
-    int result = ::fdatasync(descriptor);
-    ::close(descriptor);
-    if (result != 0) throw Error("cannot be made durable", database_.path(), "look at the disk");
+    log_.sync();
     return next;
   }
 
   Database database_;
+  WriteAheadLog log_;
   Fold fold_;
 };
 

@@ -457,6 +457,19 @@ class RandomHistory {
       records_.emplace_back(std::move(change));
       return;
     }
+    if (one_in(4)) {
+      // Onto the key of a row that is deleted only then, as a deferred constraint allows.
+      Row& old = table.rows[chosen[0]];
+      Row to = schema.key_of(table.rows[chosen[1]]);
+      set_key(schema, fresh, to);
+      Change change{Op::kUpdate, number, schema.key_of(old), fresh};
+      keep_some(table, change.after, fresh, old);
+      old = fresh;
+      records_.emplace_back(std::move(change));
+      records_.emplace_back(Change{Op::kDelete, number, to, {}});
+      table.rows.erase(table.rows.begin() + static_cast<long>(chosen[1]));
+      return;
+    }
     std::vector<Row> keys;
     for (std::size_t i : chosen) keys.push_back(schema.key_of(table.rows[i]));
     std::vector<Row> moved;

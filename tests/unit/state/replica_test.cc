@@ -384,6 +384,87 @@ TEST_F(ReplicaTest, MarksAreNumberedUpwardsAndSwept) {
   EXPECT_GE(*reader.mark_number("doc", "x"), 1000);
 }
 
+TEST_F(ReplicaTest, MarksSettledOutOfOrderAreSweptToo) {
+  Ledger ledger(directory_ + "/ledger.db", "log");
+  replica->mark([](Marks& to) { to.mark("doc", "early"); });
+  replica->mark([](Marks& to) { to.mark("doc", "late"); });
+  auto settle = [&](const std::string& root) {
+    ReplicaReader reader(path());
+    ledger.begin();
+    ledger.settle("doc", root, *reader.mark_number("doc", root));
+    ledger.commit(false);
+  };
+  settle("late");
+  EXPECT_EQ(replica->sweep(directory_ + "/ledger.db"), 1);
+  settle("early");
+  EXPECT_EQ(replica->sweep(directory_ + "/ledger.db"), 1);
+  EXPECT_EQ(replica->sweep(directory_ + "/ledger.db"), 0);
+  EXPECT_EQ(ReplicaReader(path()).mark_count(), 0);
+}
+
+TEST_F(ReplicaTest, AWideMarkIsSweptWhenItIsExpandedToItsEnd) {
+  Ledger ledger(directory_ + "/ledger.db", "log");
+  Row values = {number(7), text("x")};
+  auto make = [&](Marks& to) { to.mark_wide("doc", 2, values); };
+  replica->mark(make);
+  WideMark first = ReplicaReader(path()).wide_marks().at(0);
+  auto expand = [&](MarkNumber number, bool done) {
+    ledger.begin();
+    ledger.put_expansion({"doc", 2, values, number, "", done});
+    ledger.commit(false);
+  };
+  expand(first.number, false);
+  EXPECT_EQ(replica->sweep(directory_ + "/ledger.db"), 0);
+  replica->mark(make);
+  expand(first.number, true);
+  EXPECT_EQ(replica->sweep(directory_ + "/ledger.db"), 0) << "it was marked anew since";
+  WideMark again = ReplicaReader(path()).wide_marks().at(0);
+  EXPECT_GT(again.number, first.number);
+  expand(again.number, true);
+  EXPECT_EQ(replica->sweep(directory_ + "/ledger.db"), 1);
+  EXPECT_TRUE(ReplicaReader(path()).wide_marks().empty());
+}
+
+TEST_F(ReplicaTest, AValueThatItsTypeWouldAlterLeavesTheColumnUntyped) {
+  fold();
+  {
+    Database database(path(), OpenMode::kReadWrite);
+    database.execute("CREATE INDEX _tandem_test ON T(price)");
+  }
+  writer.begin();
+  writer.put("T", {number(1), text("a"), Value::real(0.5)});
+  writer.put("T", {number(2), Value::integer(5), text("12")});
+  writer.end();
+  fold();
+  EXPECT_EQ(rows(), "1 'a' 0.5 | 2 5 '12' | ");
+  Database database(path(), OpenMode::kReadOnly);
+  EXPECT_EQ(database
+                .query_value("SELECT count(*) FROM pragma_index_list('T') WHERE name = "
+                             "'_tandem_test'")
+                .as_integer(),
+            1);
+}
+
+TEST_F(ReplicaTest, ALoneIntegerKeyIsTheRowidUntilItIsNotAnInteger) {
+  TableSchema schema = schema_of("R");
+  schema.columns[0].declared_type = "INTEGER";
+  writer.begin();
+  writer.schema(schema);
+  writer.chunk("R", {}, {}, {{number(7), text("a"), number(1)}});
+  writer.end();
+  fold();
+  {
+    Database database(path(), OpenMode::kReadOnly);
+    EXPECT_EQ(database.query_value("SELECT rowid FROM R").as_integer(), 7);
+  }
+  writer.begin();
+  writer.remove("R", text("7"));
+  writer.put("R", {text("x"), text("b"), number(2)});
+  writer.end();
+  fold();
+  EXPECT_EQ(rows("R"), "7 'a' 1 | 'x' 'b' 2 | ");
+}
+
 TEST_F(ReplicaTest, AnotherLogMeansFoldAnew) {
   writer.begin();
   writer.put("T", {number(1), text("a"), number(1)});
