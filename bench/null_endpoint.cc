@@ -1,8 +1,9 @@
 // null_endpoint PORT: a DynamoDB that keeps nothing, to measure what a client costs by itself.
 //
 // Answers every write at once as done and every read as empty, over HTTP/1.1 on the loopback, one
-// thread with epoll. Table operations are remembered, so that `tandem init` works against it. Ends
-// at SIGTERM or SIGINT with a line of what it saw: requests, bytes and its own CPU seconds.
+// thread with epoll. Table operations are remembered, so that `tandem init` works against it.
+// Prints a line of what it saw (requests, bytes and its own CPU seconds) at SIGUSR1, and at SIGTERM
+// or SIGINT, which end it.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -116,6 +117,7 @@ class Endpoint {
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGUSR1);
     sigprocmask(SIG_BLOCK, &signals, nullptr);
     signals_ = signalfd(-1, &signals, 0);
     watch(listener_);
@@ -128,7 +130,13 @@ class Endpoint {
       const int count = epoll_wait(poll_, events.data(), static_cast<int>(events.size()), -1);
       for (int i = 0; i < count; i++) {
         const int descriptor = events[static_cast<std::size_t>(i)].data.fd;
-        if (descriptor == signals_) return;
+        if (descriptor == signals_) {
+          signalfd_siginfo signal{};
+          if (read(signals_, &signal, sizeof signal) != sizeof signal) continue;
+          if (signal.ssi_signo != SIGUSR1) return;
+          report();
+          continue;
+        }
         if (descriptor == listener_) {
           greet();
         } else if (!receive(descriptor)) {
@@ -147,6 +155,7 @@ class Endpoint {
     };
     std::printf("requests=%lld writes=%lld bytes=%lld cpu_s=%.2f\n", requests_, writes_, bytes_,
                 seconds(usage.ru_utime) + seconds(usage.ru_stime));
+    std::fflush(stdout);
   }
 
  private:

@@ -1,8 +1,8 @@
 // What the triggers cost the application: the same inserts and updates on the same table, without
 // and with capture installed, alternating, in the same process.
 //
-// Prints one JSON line per kind of work: microseconds a statement, processor and wall clock,
-// without and with, and what is added.
+// Usage: bench_triggers [statements of each kind, 100000 by default]. Prints one JSON line per kind
+// of work: microseconds a statement, processor and wall clock, without and with, and what is added.
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -21,7 +21,7 @@ namespace {
 using tandem::state::Database;
 using tandem::state::OpenMode;
 
-constexpr int kRows = 100'000;
+constexpr int kDefaultRows = 100'000;
 constexpr int kRounds = 3;
 
 struct Work {
@@ -86,7 +86,7 @@ struct Costs {
   Cost insert, update;
 };
 
-Costs run(const Work& work, bool captured) {
+Costs run(const Work& work, bool captured, int all_rows) {
   std::string folder = (std::filesystem::temp_directory_path() / "tandem-bench-XXXXXX").string();
   if (::mkdtemp(folder.data()) == nullptr) std::exit(1);
   std::string path = folder + "/app.db";
@@ -97,7 +97,7 @@ Costs run(const Work& work, bool captured) {
                      std::string(work.in_transaction == 1 ? "FULL" : "NORMAL"));
     database.execute(work.schema);
     if (captured) tandem::capture::open_sqlite_source(path, {{"T", {}, true}})->install();
-    int rows = work.in_transaction == 1 ? kRows / 50 : kRows;
+    int rows = work.in_transaction == 1 ? all_rows / 50 : all_rows;
     costs.insert = measure(database, work.insert, rows, work.in_transaction);
     costs.update = measure(database, work.update, rows, work.in_transaction);
   }
@@ -128,12 +128,14 @@ void report(const char* name, const char* kind, const std::vector<Cost>& without
 
 }  // namespace
 
-int main() {
+int main(int count, char** arguments) {
+  int rows = count > 1 ? std::atoi(arguments[1]) : kDefaultRows;
+  if (rows < 100) return 2;
   for (const Work& work : kWorks) {
     std::vector<Cost> insert[2], update[2];
     for (int round = 0; round < kRounds; ++round) {
       for (int captured = 0; captured < 2; ++captured) {
-        Costs costs = run(work, captured == 1);
+        Costs costs = run(work, captured == 1, rows);
         insert[captured].push_back(costs.insert);
         update[captured].push_back(costs.update);
       }

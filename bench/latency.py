@@ -1,0 +1,78 @@
+"""From commit to item: how long after its commit at the source a change stands in a local target.
+
+A writer process commits single-row updates at an even rate, each with a number of its own in the
+row, and remembers when each commit returned. A reader process watches the target's file and
+remembers when it first saw each number in an item. Both read CLOCK_MONOTONIC, which is one for the
+machine. The reader looks every 0.3 ms, so that much is the figure's grain.
+"""
+
+import json
+import multiprocessing
+import sqlite3
+import time
+
+LOOK_EVERY = 0.0003
+
+
+def writer(path, rows, rate, changes, results):
+    database = sqlite3.connect(path, isolation_level=None, timeout=30)
+    database.execute("PRAGMA synchronous = NORMAL")
+    committed = []
+    start = time.monotonic()
+    for number in range(changes):
+        due = start + number / rate
+        if (wait := due - time.monotonic()) > 0:
+            time.sleep(wait)
+        database.execute("UPDATE Account SET version = ? WHERE id = ?",
+                         (1_000_000 + number, 1 + number % rows))
+        committed.append(time.monotonic())
+    results.put((committed, changes / (time.monotonic() - start)))
+
+
+def reader(path, changes, ready, results):
+    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=30)
+    seen = [None] * changes
+    offset = database.execute('SELECT max("offset") FROM items').fetchone()[0]
+    version = None
+    missing = changes
+    ready.set()
+    deadline = time.monotonic() + 600
+    while missing and time.monotonic() < deadline:
+        now_version = database.execute("PRAGMA data_version").fetchone()[0]
+        if now_version == version:
+            time.sleep(LOOK_EVERY)
+            continue
+        version = now_version
+        found = database.execute('SELECT item, "offset" FROM items WHERE "offset" > ?',
+                                 (offset,)).fetchall()
+        now = time.monotonic()
+        for item, at in found:
+            offset = max(offset, at)
+            number = int(json.loads(item)["version"]["N"]) - 1_000_000
+            if number >= 0 and seen[number] is None:
+                seen[number] = now
+                missing -= 1
+            if number == changes - 1:
+                missing = 0  # the last change is there: what was not seen was overtaken
+    results.put(seen)
+
+
+def measure(source, target, rows, rate, changes):
+    """Milliseconds from commit to item, sorted; how many changes a newer one of the same row
+    overtook; and the rate that the writer reached."""
+    context = multiprocessing.get_context("fork")
+    written, read = context.Queue(), context.Queue()
+    ready = context.Event()
+    watching = context.Process(target=reader, args=(target, changes, ready, read))
+    watching.start()
+    ready.wait(30)
+    writing = context.Process(target=writer, args=(source, rows, rate, changes, written))
+    writing.start()
+    committed, reached = written.get()
+    seen = read.get()
+    writing.join()
+    watching.join()
+    took = sorted((at - done) * 1000 for done, at in zip(committed, seen) if at is not None)
+    if not took:
+        raise SystemExit("no change arrived at the target")
+    return took, changes - len(took), reached

@@ -1,0 +1,175 @@
+"""What a measurement needs around it: a source database, a config, the agent and its endpoint."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+COLUMNS = ("id", "name", "email", "status", "balance", "version", "created_at", "updated_at",
+           "notes", "active")
+SCHEMA = ("CREATE TABLE Account(id INTEGER PRIMARY KEY, name TEXT, email TEXT, status TEXT, "
+          "balance DECIMAL(10,2), version INTEGER, created_at TEXT, updated_at TEXT, notes TEXT, "
+          "active INTEGER)")
+# In SQL, so that making a million rows takes seconds; some 320 bytes a row.
+ROWS = """
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+INSERT INTO Account SELECT i, printf('Customer Name %08d', i),
+  printf('customer%08d@example.invalid', i), iif(i % 2, 'active', 'closed'),
+  i * 37 % 1000000 / 100.0, i % 1000, printf('2024-01-02 03:04:05.%06d', i % 1000000),
+  printf('2024-05-06 07:08:09.%06d', i % 1000000),
+  printf('lorem ipsum dolor sit amet %d lorem ipsum dolor sit amet %d lorem ipsum dolor sit amet %d '
+         || 'lorem ipsum dolor sit amet %d ', i, i, i, i), i % 2 FROM n
+"""
+ENVIRONMENT = {**os.environ, "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
+
+
+def make_source(path, rows):
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = NORMAL")
+    database.execute(SCHEMA)
+    database.execute("BEGIN")
+    database.execute(ROWS, (rows,))
+    database.execute("COMMIT")
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+
+
+def sqlite_rates(path, rows, scratch):
+    """What SQLite itself does with these rows: a scan of every column, and upserts in the order of
+    the keys, in transactions of 10,000. All of it inside SQLite, none of it in Python."""
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("ATTACH ? AS copy", (str(scratch),))
+    database.execute("PRAGMA copy.journal_mode = WAL")
+    database.execute("PRAGMA copy.synchronous = NORMAL")
+    database.execute("PRAGMA copy.cache_size = -262144")
+    database.execute(SCHEMA.replace("Account", "copy.Account", 1))
+    start = time.monotonic()
+    every = ", ".join(f"max({column})" for column in COLUMNS)
+    database.execute(f"SELECT {every} FROM main.Account").fetchall()
+    scan = rows / (time.monotonic() - start)
+    update = ", ".join(f"{c} = excluded.{c}" for c in COLUMNS[1:])
+    start = time.monotonic()
+    for after in range(0, rows, 10_000):
+        database.execute(
+            "INSERT INTO copy.Account SELECT * FROM main.Account WHERE id > ? AND id <= ? "
+            "ON CONFLICT(id) DO UPDATE SET " + update, (after, after + 10_000))
+    upsert = rows / (time.monotonic() - start)
+    database.close()
+    return scan, upsert
+
+
+def write_config(folder, target):
+    """A pipeline of one flat document over Account; `target` is the config's own section."""
+    config = {
+        "source": {"type": "sqlite", "path": str(folder / "source.db")},
+        "state": str(folder / "state"),
+        "target": {**target, "tables": {"Accounts": {"key": ["PK"]}}},
+        "documents": {"account": {"table": "Accounts", "root": "Account",
+                                  "item": {"PK": "ACCOUNT#{id}", "$columns": "all"}}},
+    }
+    path = folder / "bench.yaml"
+    path.write_text(json.dumps(config, indent=1))
+    return path
+
+
+def tandem(config, *arguments):
+    """Runs a command to its end. Returns what it printed, its seconds, and its resource usage."""
+    with tempfile.TemporaryFile("w+") as errors:
+        start = time.monotonic()
+        process = subprocess.Popen([BUILD / "tandem", "-c", config, *arguments], env=ENVIRONMENT,
+                                   stdout=subprocess.PIPE, stderr=errors, text=True)
+        with process.stdout:
+            output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            errors.seek(0)
+            raise SystemExit(f"`tandem {' '.join(arguments)}` failed with {process.returncode}: "
+                             + errors.read())
+    return output, seconds, usage
+
+
+def cpu_of(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def memory_of(pid, field):
+    """VmRSS (now) or VmHWM (the highest so far), in MiB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) / 1024
+    raise SystemExit(f"/proc/{pid}/status has no {field}")
+
+
+def wait_until(condition, what, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"waited {seconds} s in vain: {what}")
+        time.sleep(0.02)
+
+
+class NullEndpoint:
+    """A DynamoDB that answers and keeps nothing, in a process of its own."""
+
+    def __enter__(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = subprocess.Popen([BUILD / "bench_null_endpoint", str(self.port)],
+                                        stdout=subprocess.PIPE, text=True)
+        wait_until(self._answers, "the null endpoint does not listen")
+        return self
+
+    def _answers(self):
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def cpu(self):
+        return cpu_of(self.process.pid)
+
+    def counters(self):
+        """What it has seen so far: requests, writes, bytes."""
+        self.process.send_signal(signal.SIGUSR1)
+        line = self.process.stdout.readline()
+        return {name: float(value) for name, value in (word.split("=") for word in line.split())}
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.communicate()
+
+
+class Agent:
+    """`tandem run` beside the measurement, until the block ends."""
+
+    def __init__(self, config):
+        self.config = config
+
+    def __enter__(self):
+        self.process = subprocess.Popen([BUILD / "tandem", "-c", self.config, "run"],
+                                        env=ENVIRONMENT, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.PIPE, text=True)
+        self.pid = self.process.pid
+        status = Path(json.loads(self.config.read_text())["state"]) / "status.json"
+        wait_until(lambda: status.exists() and json.loads(status.read_text()).get("in_sync"),
+                   "the agent is not in sync")
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        _, errors = self.process.communicate(timeout=30)
+        if self.process.returncode != 0:
+            raise SystemExit(f"`tandem run` ended with {self.process.returncode}: {errors}")
