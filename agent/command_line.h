@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "state/error.h"
+
 namespace tandem::agent {
 
 struct CommandLine {
@@ -30,6 +32,12 @@ struct CommandLine {
   std::vector<std::string> key;
   std::string document;  // dead-letters
   std::string from;      // replay, log show
+};
+
+/// Wrong usage that only shows once the command looks closer: exit status 2.
+class UsageError : public state::Error {
+ public:
+  using Error::Error;
 };
 
 /// Parses. Returns an exit status when there is nothing to run (help, version: 0; wrong usage: 2,

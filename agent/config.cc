@@ -124,8 +124,10 @@ Config load_config(const std::string& path) {
         std::filesystem::is_regular_file(path)) {
       return parse_config("", path);
     }
-    throw state::Error("cannot read the config", path,
-                       "name it by -c FILE, or let `tandem init --source FILE` write one");
+    throw ConfigError(
+        path,
+        {{0, "", "cannot be read; name it by -c FILE, or let `tandem init --source FILE` write one",
+          ""}});
   }
   return parse_config(text.str(), path);
 }

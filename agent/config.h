@@ -81,7 +81,7 @@ class ConfigError : public state::Error {
   std::string lines_;
 };
 
-/// Throws ConfigError; Error when the file cannot be read.
+/// Throws ConfigError, also when the file cannot be read.
 Config load_config(const std::string& path);
 /// `environment` finds a variable's value, or null. Throws ConfigError.
 using Environment = std::function<const char*(const std::string& name)>;

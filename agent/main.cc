@@ -49,6 +49,9 @@ int main(int argc, char** argv) {
   } catch (const tandem::agent::ConfigError& error) {
     std::fputs((tandem::agent::printable(error.what()) + "\n").c_str(), stderr);
     return 2;
+  } catch (const tandem::agent::UsageError& error) {
+    say(error.what());
+    return 2;
   } catch (const std::exception& error) {
     say(error.what());
     return 1;

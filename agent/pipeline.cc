@@ -115,7 +115,7 @@ class Pipeline::Impl {
   }
 
   void refuse_unready_target() {
-    for (const sink::TargetFinding& finding : target_->check()) {
+    for (const sink::TargetFinding& finding : target_->check(sink::CheckDepth::kDescriptions)) {
       if (!finding.ok) throw state::Error(finding.text, finding.subject, finding.advice);
     }
   }

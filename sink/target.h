@@ -71,13 +71,18 @@ struct TargetCounters {
 struct TargetFinding {
   bool ok = true;
   std::string subject, text, advice;
+  bool init_makes = false;  // not ok yet, but `init` puts it right
 };
+
+/// What a check may cost: descriptions alone, or also requests that change nothing but need the
+/// permissions of a run.
+enum class CheckDepth : std::uint8_t { kDescriptions, kPermissions };
 
 class Target {
  public:
   virtual ~Target() = default;
 
-  virtual std::vector<TargetFinding> check() = 0;
+  virtual std::vector<TargetFinding> check(CheckDepth depth) = 0;
   /// Makes tables and indexes that are missing and waits until they are usable. Says each by `say`.
   /// Returns the names of the tables it made.
   virtual std::vector<std::string> create_missing(

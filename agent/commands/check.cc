@@ -52,9 +52,12 @@ void check_source(const Config& config, Sheet& sheet) {
 
 void check_target(const Config& config, Sheet& sheet) {
   try {
-    for (const sink::TargetFinding& finding : open_target(config)->check()) {
+    for (const sink::TargetFinding& finding :
+         open_target(config)->check(sink::CheckDepth::kPermissions)) {
       if (finding.ok) {
         sheet.good(finding.subject, finding.text);
+      } else if (finding.init_makes) {
+        sheet.warn(finding.subject, finding.text, finding.advice);
       } else {
         sheet.fail(finding.subject, finding.text, finding.advice);
       }

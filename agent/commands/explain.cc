@@ -166,7 +166,9 @@ Json tell(const Subject& subject, Scene& scene) {
     if (!found[0]) {
       entry["target"] = nullptr;
     } else {
-      entry["target"] = Json::parse(sink::to_plain_json(*found[0]));
+      std::string text;
+      sink::write_dynamodb_json(*found[0], text);
+      entry["target"] = Json::parse(text);  // in DynamoDB's form, which keeps every digit
       entry["differences"] = Json::array();
       for (const auto& difference :
            sink::compare_items(item.item, *found[0], scene.config.target.options.attribute,
@@ -211,7 +213,8 @@ void print(const Json& story) {
       put("  nothing stands at the target");
       continue;
     }
-    put("  at the target: " + item["target"].dump(2, ' ', false, Json::error_handler_t::replace));
+    put("  at the target: " +
+        sink::to_plain_json(sink::item_from_dynamodb_json(item["target"].dump()), 2));
     for (const Json& difference : item["differences"]) {
       put("  differs in " + difference["name"].get<std::string>() + ": expected " +
           difference["expected"].get<std::string>() + ", found " +

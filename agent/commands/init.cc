@@ -20,8 +20,8 @@ void say(const std::string& text) { std::puts(printable(text).c_str()); }
 
 int write_first_config(const CommandLine& line) {
   if (::access(line.config.c_str(), F_OK) == 0) {
-    throw state::Error("there is a config already", line.config,
-                       "run `tandem init` without --source, or name another file with -c");
+    throw UsageError("there is a config already", line.config,
+                     "run `tandem init` without --source, or name another file with -c");
   }
   if (::access(line.source.c_str(), R_OK) != 0) {
     throw state::Error("cannot be read", line.source, "name an SQLite database file");
@@ -50,8 +50,8 @@ int uninstall(const Config& config) {
 int run_init(const CommandLine& line) {
   if (!line.source.empty()) return write_first_config(line);
   if (::access(line.config.c_str(), F_OK) != 0) {
-    throw state::Error("there is no config", line.config,
-                       "write a first one with `tandem init --source FILE`, or name one with -c");
+    throw UsageError("there is no config", line.config,
+                     "write a first one with `tandem init --source FILE`, or name one with -c");
   }
   Config config = load_checked_config(line.config);
   if (line.uninstall) return uninstall(config);

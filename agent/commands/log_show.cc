@@ -16,8 +16,8 @@ state::Offset parse_offset(const std::string& text) {
   state::Offset offset = 0;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), offset);
   if (error != std::errc{} || end != text.data() + text.size() || offset < 0) {
-    throw state::Error("is not an offset", "--from " + text,
-                       "give a number, as `log show` prints them");
+    throw UsageError("is not an offset", "--from " + text,
+                     "give a number, as `log show` prints them");
   }
   return offset;
 }

@@ -68,8 +68,8 @@ int run_replay(const CommandLine& line) {
   auto [end, error] =
       std::from_chars(line.from.data(), line.from.data() + line.from.size(), offset);
   if (error != std::errc{} || end != line.from.data() + line.from.size()) {
-    throw state::Error("is neither `beginning` nor an offset", "--from " + line.from,
-                       "give an offset, as `tandem log show` prints them");
+    throw UsageError("is neither `beginning` nor an offset", "--from " + line.from,
+                     "give an offset, as `tandem log show` prints them");
   }
   state::StateDirectory directory = state::StateDirectory::look(config.state);
   auto log = open_log_for_reading(directory);

@@ -10,10 +10,10 @@ namespace tandem::agent {
 int run_reset(const CommandLine& line) {
   Config config = load_config(line.config);
   if (!line.confirm) {
-    throw state::Error("reset deletes the log, the replica and the ledger", config.state,
-                       "say `tandem reset --confirm`; the source and the target stay as they are, "
-                       "and the next run "
-                       "compares all of it anew");
+    throw UsageError("reset deletes the log, the replica and the ledger", config.state,
+                     "say `tandem reset --confirm`; the source and the target stay as they are, "
+                     "and the next run "
+                     "compares all of it anew");
   }
   state::StateDirectory directory = state::StateDirectory::own(config.state);
   directory.forget();

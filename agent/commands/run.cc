@@ -89,8 +89,8 @@ StatusReport run_pipelines(const Config& config, const state::StateDirectory& di
 int run_sync(const CommandLine& line, std::stop_token stop) {
   Config config = load_checked_config(line.config);
   if (line.role != "all") {
-    throw state::Error("--role " + line.role + " needs a log that two processes can share",
-                       config.file, "use log: {type: kafka}, or run without --role");
+    throw UsageError("--role " + line.role + " needs a log that two processes can share",
+                     config.file, "use log: {type: kafka}, or run without --role");
   }
   state::StateDirectory directory = state::StateDirectory::own(config.state);
   StatusReport report = run_pipelines(config, directory, line, stop);

@@ -28,8 +28,8 @@ class DynamodbTarget : public Target {
         target_options_(std::move(target_options)),
         service_(Session(options.endpoint, options.region)) {}
 
-  std::vector<TargetFinding> check() override {
-    return Tables(service_, tables_, target_options_).check();
+  std::vector<TargetFinding> check(CheckDepth depth) override {
+    return Tables(service_, tables_, target_options_).check(depth);
   }
 
   std::vector<std::string> create_missing(

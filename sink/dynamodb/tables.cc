@@ -149,7 +149,7 @@ void Tables::turn_on_ttl(const TargetTable& table,
   service_.call("UpdateTimeToLive", request.dump(), "table " + table.name);
 }
 
-std::vector<TargetFinding> Tables::check() {
+std::vector<TargetFinding> Tables::check(CheckDepth depth) {
   std::vector<TargetFinding> findings;
   const Endpoint& endpoint = service_.endpoint();
   findings.push_back(
@@ -159,7 +159,7 @@ std::vector<TargetFinding> Tables::check() {
        ""});
   for (const TargetTable& table : tables_) {
     try {
-      check_table(table, findings);
+      check_table(table, depth, findings);
     } catch (const state::Error& error) {
       findings.push_back({false, "table " + table.name, error.message(), error.hint()});
     }
@@ -167,11 +167,12 @@ std::vector<TargetFinding> Tables::check() {
   return findings;
 }
 
-void Tables::check_table(const TargetTable& table, std::vector<TargetFinding>& findings) {
+void Tables::check_table(const TargetTable& table, CheckDepth depth,
+                         std::vector<TargetFinding>& findings) {
   const std::string subject = "table " + table.name;
   std::optional<TableDescription> description = describe_table(service_, table.name);
   if (!description.has_value()) {
-    findings.push_back({false, subject, "does not exist", "run tandem init"});
+    findings.push_back({false, subject, "does not exist", "run tandem init", true});
     return;
   }
   if (std::string wrong = key_difference(*description, table); !wrong.empty()) {
@@ -188,7 +189,7 @@ void Tables::check_table(const TargetTable& table, std::vector<TargetFinding>& f
     const std::string index_subject = subject + " index " + index.name;
     const DescribedIndex* there = description->find_index(index.name);
     if (there == nullptr) {
-      findings.push_back({false, index_subject, "does not exist", "run tandem init"});
+      findings.push_back({false, index_subject, "does not exist", "run tandem init", true});
       continue;
     }
     if (there->key != index.key) {
@@ -208,9 +209,12 @@ void Tables::check_table(const TargetTable& table, std::vector<TargetFinding>& f
     }
   }
   if (options_.tombstones.count() > 0) check_ttl(table, findings);
-  check_permissions(table, findings);
+  if (depth == CheckDepth::kPermissions) check_permissions(table, findings);
   if (findings.size() == before) {
-    findings.push_back({true, subject, "key, indexes and permissions are right", ""});
+    findings.push_back({true, subject,
+                        depth == CheckDepth::kPermissions ? "key, indexes and permissions are right"
+                                                          : "key and indexes are right",
+                        ""});
   }
 }
 
@@ -219,7 +223,7 @@ void Tables::check_ttl(const TargetTable& table, std::vector<TargetFinding>& fin
   if (there == ttl_attribute(options_)) return;
   if (there.empty()) {
     findings.push_back({false, "table " + table.name, "does not expire tombstones",
-                        "run tandem init, or set target.tombstones: none"});
+                        "run tandem init, or set target.tombstones: none", true});
   } else {
     findings.push_back({false, "table " + table.name,
                         "expires items by its attribute " + there + ", so tombstones would stay",

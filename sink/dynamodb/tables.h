@@ -17,13 +17,14 @@ class Tables {
   Tables(Service& service, const std::vector<TargetTable>& tables, const TargetOptions& options);
 
   std::vector<std::string> create_missing(const std::function<void(const std::string&)>& say);
-  std::vector<TargetFinding> check();
+  std::vector<TargetFinding> check(CheckDepth depth);
 
  private:
   void create(const TargetTable& table);
   void add_indexes(const TargetTable& table, const std::function<void(const std::string&)>& say);
   void turn_on_ttl(const TargetTable& table, const std::function<void(const std::string&)>& say);
-  void check_table(const TargetTable& table, std::vector<TargetFinding>& findings);
+  void check_table(const TargetTable& table, CheckDepth depth,
+                   std::vector<TargetFinding>& findings);
   void check_ttl(const TargetTable& table, std::vector<TargetFinding>& findings);
   void check_permissions(const TargetTable& table, std::vector<TargetFinding>& findings);
 

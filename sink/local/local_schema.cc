@@ -111,6 +111,7 @@ std::vector<TargetFinding> check_local_file(const std::string& path,
     } else {
       findings.push_back(
           finding(false, path, "the local target is not there", "run `tandem init`"));
+      findings.back().init_makes = true;
     }
     return findings;
   }
@@ -121,6 +122,7 @@ std::vector<TargetFinding> check_local_file(const std::string& path,
       if (key.empty()) {
         findings.push_back(
             finding(false, table.name, "the table is not there", "run `tandem init`"));
+        findings.back().init_makes = true;
       } else if (key != key_text(table)) {
         findings.push_back(finding(false, table.name, other_key_text(table.name), kOtherKeyAdvice));
       } else {

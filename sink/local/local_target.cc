@@ -42,7 +42,7 @@ class LocalTarget : public Target {
   LocalTarget(std::string path, std::vector<TargetTable> tables, TargetOptions options)
       : path_(std::move(path)), tables_(std::move(tables)), options_(std::move(options)) {}
 
-  std::vector<TargetFinding> check() override { return check_local_file(path_, tables_); }
+  std::vector<TargetFinding> check(CheckDepth) override { return check_local_file(path_, tables_); }
 
   std::vector<std::string> create_missing(
       const std::function<void(const std::string&)>& say) override {

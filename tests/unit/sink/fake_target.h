@@ -38,7 +38,7 @@ class FakeTarget : public Target {
   std::vector<Write> log;  // every write ever submitted
   std::int64_t writes = 0, reads = 0, scans = 0;
 
-  std::vector<TargetFinding> check() override { return {}; }
+  std::vector<TargetFinding> check(CheckDepth) override { return {}; }
   std::vector<std::string> create_missing(const std::function<void(const std::string&)>&) override {
     return {};
   }

@@ -198,22 +198,22 @@ TEST_F(LocalTargetTest, AgreesWithMayReplace) {
 }
 
 TEST_F(LocalTargetTest, ChecksAndRefusesForeignFiles) {
-  for (const TargetFinding& finding : target_->check()) EXPECT_TRUE(finding.ok) << finding.text;
+  for (const TargetFinding& finding : target_->check(CheckDepth::kPermissions)) EXPECT_TRUE(finding.ok) << finding.text;
   std::string missing = (folder_ / "missing.db").string();
   auto absent = open_local_target(missing, {table_}, options_);
-  EXPECT_FALSE(absent->check().at(0).ok);
+  EXPECT_FALSE(absent->check(CheckDepth::kPermissions).at(0).ok);
   EXPECT_THROW(absent->read(0, {key_of("a")}), state::Error);
   EXPECT_FALSE(std::filesystem::exists(missing));
 
   std::string foreign = (folder_ / "foreign.db").string();
   state::Database(foreign, state::OpenMode::kReadWriteCreate).execute("CREATE TABLE theirs(a)");
   auto wrong = open_local_target(foreign, {table_}, options_);
-  EXPECT_FALSE(wrong->check().at(0).ok);
+  EXPECT_FALSE(wrong->check(CheckDepth::kPermissions).at(0).ok);
   EXPECT_THROW(wrong->create_missing([](const std::string&) {}), state::Error);
 
   TargetTable other = table_;
   other.key = {"Id"};
-  EXPECT_FALSE(open_local_target(path(), {other}, options_)->check().at(0).ok);
+  EXPECT_FALSE(open_local_target(path(), {other}, options_)->check(CheckDepth::kPermissions).at(0).ok);
 }
 
 TEST_F(LocalTargetTest, MakesEachTableOnce) {
