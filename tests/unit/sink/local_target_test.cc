@@ -198,7 +198,8 @@ TEST_F(LocalTargetTest, AgreesWithMayReplace) {
 }
 
 TEST_F(LocalTargetTest, ChecksAndRefusesForeignFiles) {
-  for (const TargetFinding& finding : target_->check(CheckDepth::kPermissions)) EXPECT_TRUE(finding.ok) << finding.text;
+  for (const TargetFinding& finding : target_->check(CheckDepth::kPermissions))
+    EXPECT_TRUE(finding.ok) << finding.text;
   std::string missing = (folder_ / "missing.db").string();
   auto absent = open_local_target(missing, {table_}, options_);
   EXPECT_FALSE(absent->check(CheckDepth::kPermissions).at(0).ok);
@@ -213,7 +214,8 @@ TEST_F(LocalTargetTest, ChecksAndRefusesForeignFiles) {
 
   TargetTable other = table_;
   other.key = {"Id"};
-  EXPECT_FALSE(open_local_target(path(), {other}, options_)->check(CheckDepth::kPermissions).at(0).ok);
+  EXPECT_FALSE(
+      open_local_target(path(), {other}, options_)->check(CheckDepth::kPermissions).at(0).ok);
 }
 
 TEST_F(LocalTargetTest, MakesEachTableOnce) {
