@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "agent/config_parts.h"
 #include "agent/config_reader.h"
@@ -106,7 +107,9 @@ Config parse_config(std::string_view text, const std::string& file,
     // After a syntax error there is no tree; complaining about missing keys would only distract.
     if (!root.is_null() || mistakes.empty()) read_config(root, config, mistakes);
   }
-  if (!mistakes.empty()) throw ConfigError(file, mistakes.take());
+  if (!mistakes.empty()) {
+    throw ConfigError(file, mistakes.take(), std::make_shared<const Config>(std::move(config)));
+  }
   return config;
 }
 

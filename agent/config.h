@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -72,12 +73,16 @@ struct Config {
 /// Every mistake of a config. what() has one line for each: `file:line: key: text`.
 class ConfigError : public state::Error {
  public:
-  ConfigError(std::string file, std::vector<sink::Mistake> mistakes);
+  /// `read`: what could be read all the same, so that a caller can look for further mistakes.
+  ConfigError(std::string file, std::vector<sink::Mistake> mistakes,
+              std::shared_ptr<const Config> read = nullptr);
+  const std::shared_ptr<const Config>& read() const { return read_; }
   const char* what() const noexcept override { return lines_.c_str(); }
   const std::vector<sink::Mistake>& mistakes() const { return mistakes_; }
 
  private:
   std::vector<sink::Mistake> mistakes_;
+  std::shared_ptr<const Config> read_;
   std::string lines_;
 };
 

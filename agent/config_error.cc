@@ -81,9 +81,11 @@ std::string mask_passwords(std::string_view text) {
 
 }  // namespace
 
-ConfigError::ConfigError(std::string file, std::vector<sink::Mistake> mistakes)
+ConfigError::ConfigError(std::string file, std::vector<sink::Mistake> mistakes,
+                         std::shared_ptr<const Config> read)
     : state::Error(headline(mistakes), file, "mend the lines named"),
-      mistakes_(std::move(mistakes)) {
+      mistakes_(std::move(mistakes)),
+      read_(std::move(read)) {
   for (const sink::Mistake& mistake : mistakes_) {
     if (!lines_.empty()) lines_ += '\n';
     lines_ += file;

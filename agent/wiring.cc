@@ -1,5 +1,6 @@
 #include "agent/wiring.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "capture/sqlite/sqlite_source.h"
@@ -8,8 +9,41 @@
 
 namespace tandem::agent {
 
+namespace {
+
+// The mistakes of a config that could not be read as a whole, and those that the source's tables
+// show in the documents that could: all at once.
+std::vector<sink::Mistake> all_mistakes(const ConfigError& error) {
+  std::vector<sink::Mistake> mistakes = error.mistakes();
+  if (error.read() == nullptr || error.read()->source.path.empty()) return mistakes;
+  Config readable = *error.read();
+  std::erase_if(readable.documents, [&](const sink::DocumentSpec& spec) {
+    std::string key = "documents." + spec.name;
+    return std::any_of(mistakes.begin(), mistakes.end(), [&](const sink::Mistake& mistake) {
+      return mistake.key == key || mistake.key.starts_with(key + ".");
+    });
+  });
+  try {
+    auto further = check_config(readable, open_source(readable)->catalog());
+    mistakes.insert(mistakes.end(), further.begin(), further.end());
+  } catch (const state::Error&) {
+    // A source that can't be opened is said once the config can be read.
+    return mistakes;
+  }
+  std::stable_sort(mistakes.begin(), mistakes.end(),
+                   [](const sink::Mistake& a, const sink::Mistake& b) { return a.line < b.line; });
+  return mistakes;
+}
+
+}  // namespace
+
 Config load_checked_config(const std::string& path) {
-  Config config = load_config(path);
+  Config config;
+  try {
+    config = load_config(path);
+  } catch (const ConfigError& error) {
+    throw ConfigError(path, all_mistakes(error));
+  }
   if (auto mistakes = unsupported_parts(config); !mistakes.empty()) {
     throw ConfigError(config.file, std::move(mistakes));
   }

@@ -109,6 +109,11 @@ class Publisher::Impl : public Transactions {
 
  private:
   void session(const std::stop_token& stop) {
+    {
+      // What is known of the last session says nothing until this one has claimed the source.
+      std::lock_guard lock(mutex_);
+      status_.epoch = 0;
+    }
     start_batch();
     ended_.reset();
     std::uint64_t epoch = source_.claim(log_.identity(), log_.read_tail().epoch);

@@ -21,6 +21,12 @@
 
 namespace tandem::capture {
 
+/// Another program keeps the source locked. Trying again later may well succeed.
+class SourceLocked : public state::Error {
+ public:
+  using Error::Error;
+};
+
 /// The source is not what it was when it was claimed (restored, replaced, reset). Not an end: claim
 /// it again and resume; resume() finds out what was lost and reports a gap.
 class SourceReplaced : public state::Error {

@@ -71,6 +71,9 @@ StatusReport run_pipelines(const Config& config, const state::StateDirectory& di
       return reporter.newest();
     } catch (const state::Fenced&) {
       throw;
+    } catch (const capture::SourceLocked& error) {
+      if (line.once || stop.stop_requested()) throw;
+      log_warning(std::string(error.what()) + " (trying again)");
     } catch (const state::Error& error) {
       if (line.once || !got_going || stop.stop_requested()) throw;
       log_error(std::string(error.what()) + " (trying again in " +

@@ -202,7 +202,7 @@ void in_write_transaction(Database& database, const std::function<void()>& work,
         continue;
       }
       if (error.busy()) {
-        throw state::Error("the source stayed locked for writing", database.path(),
+        throw SourceLocked("the source stayed locked for writing", database.path(),
                            "end the application's long transaction, then start again");
       }
       if (error.code() == 8) {  // SQLITE_READONLY

@@ -291,7 +291,7 @@ std::optional<std::int64_t> SqliteSource::begin_reading() {
     const auto time = std::chrono::steady_clock::now();
     if (!now.locked_since) now.locked_since = time;
     if (time - *now.locked_since < kLockPatience) return std::nullopt;
-    throw state::Error("the source stayed locked for reading", path_,
+    throw SourceLocked("the source stayed locked for reading", path_,
                        "end the application's long transaction or its exclusive lock, then start "
                        "again");
   }
