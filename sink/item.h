@@ -92,7 +92,7 @@ state::Hash hash_item(const Item& item, std::string_view own_attribute,
 
 /// Size in bytes as DynamoDB counts it (Developer Guide, "DynamoDB item sizes and formats").
 std::size_t item_size(const Item& item);
-inline constexpr std::size_t kMaximumItemSize = 400 * 1024;
+inline constexpr std::size_t kMaximumItemSize = 409'600;  // 400 KB
 
 /// The key attributes' canonical bytes: (type, value) of each in the table's key order,
 /// self-delimiting.

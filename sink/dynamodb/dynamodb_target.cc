@@ -87,7 +87,7 @@ class DynamodbTarget : public Target {
       read_batch(described,
                  {distinct.begin() + static_cast<std::ptrdiff_t>(start),
                   distinct.begin() + static_cast<std::ptrdiff_t>(end)},
-                 [&](Item item) {
+                 [&](const Item& item) {
                    auto places = wanted.find(encode_key(item, described.key));
                    if (places == wanted.end()) return;
                    for (std::size_t place : places->second) found[place] = item;
@@ -143,7 +143,7 @@ class DynamodbTarget : public Target {
   }
 
   void read_batch(const TargetTable& table, std::vector<const Item*> keys,
-                  const std::function<void(Item)>& take) {
+                  const std::function<void(const Item&)>& take) {
     Backoff backoff(std::random_device{}());
     std::vector<Item> left;
     for (int attempt = 1;; attempt++) {
@@ -153,7 +153,7 @@ class DynamodbTarget : public Target {
           service_.call("BatchGetItem", std::move(body), "table " + table.name));
       count_read(answer.items.size());
       const bool moved = !answer.items.empty();
-      for (Item& item : answer.items) take(std::move(item));
+      for (const Item& item : answer.items) take(item);
       if (answer.unprocessed_keys.empty()) return;
       left = std::move(answer.unprocessed_keys);
       keys.clear();

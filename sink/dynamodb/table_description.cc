@@ -15,9 +15,9 @@ std::string text_of(const Json& object, const char* name) {
 }
 
 const Json& array_of(const Json& object, const char* name) {
-  static const Json kEmpty = Json::array();
+  static const Json empty = Json::array();
   auto member = object.find(name);
-  return member != object.end() && member->is_array() ? *member : kEmpty;
+  return member != object.end() && member->is_array() ? *member : empty;
 }
 
 /// Partition key first.
@@ -45,7 +45,7 @@ Json parse(const std::string& body, const std::string& table) {
 
 std::string joined(const std::vector<std::string>& names) {
   std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  for (const std::string& name : names) text.append(text.empty() ? "" : ", ").append(name);
   return text;
 }
 
@@ -92,7 +92,7 @@ TableDescription wait_until_active(Service& service, const std::string& table) {
       std::string state = description->status;
       bool active = description->status == "ACTIVE";
       for (const DescribedIndex& index : description->indexes) {
-        state += " " + index.name + " " + index.status;
+        state.append(" ").append(index.name).append(" ").append(index.status);
         active = active && index.status == "ACTIVE";
       }
       if (active) return std::move(*description);
@@ -146,8 +146,9 @@ std::string key_difference(const TableDescription& description, const TargetTabl
     auto there = description.types.find(name);
     const std::string& wanted_type = types.at(name);
     if (there != description.types.end() && there->second != wanted_type) {
-      return "its key attribute " + name + " has type " + there->second + ", the documents give " +
-             wanted_type;
+      std::string text = "its key attribute ";
+      text.append(name).append(" has type ").append(there->second);
+      return text.append(", the documents give ").append(wanted_type);
     }
   }
   return "";

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <ctime>
 #include <random>
+#include <utility>
 
 #include "sink/dynamodb/requests.h"
 #include "state/failpoint.h"
@@ -39,7 +40,7 @@ void WritePipeline::add(Job job) {
 
 void WritePipeline::flush() {
   for (CallPointer& batch : gathered_) {
-    if (batch) ready_.push_back(std::move(batch));
+    if (batch) ready_.push_back(std::exchange(batch, nullptr));
   }
 }
 
@@ -66,14 +67,14 @@ void WritePipeline::run(std::chrono::milliseconds wait) {
 
 void WritePipeline::gather(Job job) {
   CallPointer& batch = gathered_[job.write.table];
-  std::size_t bytes = job.bytes;
   if (batch) {
+    std::size_t bytes = job.bytes;
     for (const Job& other : batch->jobs) bytes += other.bytes;
-    if (bytes > kBatchBytes) ready_.push_back(std::move(batch));
+    if (bytes > kBatchBytes) ready_.push_back(std::exchange(batch, nullptr));
   }
   if (!batch) batch = new_call(WriteCall::Kind::kBatch, job.write.table);
   batch->jobs.push_back(std::move(job));
-  if (batch->jobs.size() == kBatchItems) ready_.push_back(std::move(batch));
+  if (batch->jobs.size() == kBatchItems) ready_.push_back(std::exchange(batch, nullptr));
 }
 
 WritePipeline::CallPointer WritePipeline::new_call(WriteCall::Kind kind, std::size_t table) {
@@ -237,6 +238,7 @@ void WritePipeline::finish_batch(CallPointer call) {
   std::vector<std::pair<std::string, Item>> left = read_unprocessed(call->exchange.answer);
   const TargetTable& table = tables_[call->table];
   std::vector<std::string> keys;
+  keys.reserve(left.size());
   for (const auto& [name, item] : left) keys.push_back(encode_key(item, table.key));
   std::vector<Job> again_jobs;
   for (Job& job : call->jobs) {
