@@ -60,10 +60,12 @@ std::string printable(std::string_view text) {
 
 std::string with_commas(std::int64_t number) {
   std::string digits = std::to_string(number < 0 ? -number : number);
-  for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3) {
-    digits.insert(static_cast<std::size_t>(at), ",");
+  std::string text = number < 0 ? "-" : "";
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    if (i > 0 && (digits.size() - i) % 3 == 0) text.push_back(',');
+    text.push_back(digits[i]);
   }
-  return number < 0 ? "-" + digits : digits;
+  return text;
 }
 
 std::string human_bytes(std::uint64_t bytes) {

@@ -103,6 +103,7 @@ class Publisher::Impl : public Transactions {
   }
 
   void gap(std::string reason) override {
+    gap_ = true;
     batch_->records.emplace_back(state::Gap{std::move(reason)});
     append();
   }
@@ -114,6 +115,7 @@ class Publisher::Impl : public Transactions {
       std::lock_guard lock(mutex_);
       status_.epoch = 0;
     }
+    gap_ = false;
     start_batch();
     ended_.reset();
     std::uint64_t epoch = source_.claim(log_.identity(), log_.read_tail().epoch);
@@ -129,8 +131,11 @@ class Publisher::Impl : public Transactions {
     {
       std::lock_guard lock(mutex_);
       status_.epoch = epoch;
-      if (tail.checkpoint) status_.checkpoint = *tail.checkpoint;
-      status_.snapshotting = is_snapshotting(source_.checkpoint());
+      // Without a place to continue at, everything is to be read, whatever the source has found so
+      // far.
+      bool continues = tail.checkpoint.has_value() && !gap_;
+      status_.checkpoint = continues ? *tail.checkpoint : state::Checkpoint{};
+      status_.snapshotting = !continues || is_snapshotting(source_.checkpoint());
     }
     last_append_ = steady_clock::now();
     while (!stop.stop_requested()) {
@@ -207,6 +212,7 @@ class Publisher::Impl : public Transactions {
   std::optional<state::Checkpoint> ended_;  // of the newest whole transaction in the batch
   std::int64_t transactions_ = 0, changes_ = 0, snapshot_rows_ = 0;
   bool restarted_ = false;
+  bool gap_ = false;  // this session began with a gap
 
   mutable std::mutex mutex_;
   PublisherStatus status_;
