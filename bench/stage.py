@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -82,26 +83,56 @@ def write_config(folder, target):
     return path
 
 
+@dataclass
+class Run:
+    """A command that ran to its end: what it printed, and what it took."""
+
+    output: str
+    seconds: float
+    cpu: float  # seconds, user and system
+    busiest: float  # CPU seconds of its busiest thread: what bounds the pipeline on free cores
+    memory: float  # the highest, in MiB
+
+
 def tandem(config, *arguments):
-    """Runs a command to its end. Returns what it printed, its seconds, and its resource usage."""
-    with tempfile.TemporaryFile("w+") as errors:
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         start = time.monotonic()
         process = subprocess.Popen([BUILD / "tandem", "-c", config, *arguments], env=ENVIRONMENT,
-                                   stdout=subprocess.PIPE, stderr=errors, text=True)
-        with process.stdout:
-            output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
+                                   stdout=output, stderr=errors, text=True)
+        threads = {}
+        ended = 0
+        while not ended:
+            threads.update(cpu_of_threads(process.pid))
+            time.sleep(0.01)
+            ended, status, usage = os.wait4(process.pid, os.WNOHANG)
         seconds = time.monotonic() - start
         process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        errors.seek(0)
         if process.returncode != 0:
-            errors.seek(0)
             raise SystemExit(f"`tandem {' '.join(arguments)}` failed with {process.returncode}: "
                              + errors.read())
-    return output, seconds, usage
+        return Run(output.read(), seconds, usage.ru_utime + usage.ru_stime,
+                   max(threads.values(), default=0), usage.ru_maxrss / 1024)
+
+
+def cpu_of_threads(pid):
+    """CPU seconds so far of each thread that is alive, by its number."""
+    seconds = {}
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        try:
+            seconds[task.name] = cpu_in(task / "stat")
+        except OSError:  # it has ended
+            continue
+    return seconds
 
 
 def cpu_of(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return cpu_in(Path(f"/proc/{pid}/stat"))
+
+
+def cpu_in(stat):
+    fields = stat.read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
