@@ -133,6 +133,7 @@ class Reconciler::Impl {
     flights_.gather(std::chrono::milliseconds(0));
     look();
     Round round(parts());
+    distrust_after_gap();
     ledger_.begin();
     bool busy = land();
     take_requests();
@@ -159,6 +160,19 @@ class Reconciler::Impl {
   }
 
   // Moves to the replica's newest commit.
+  // A gap may mean that this state directory was put back from an older copy: the target then holds
+  // what this ledger never knew. Reading it back is cheap against being wrong. A new log's own
+  // first gap (behind its first epoch) comes before anything was written.
+  void distrust_after_gap() {
+    constexpr state::Offset kFirstGap = 2;
+    const std::string gap = std::to_string(view_.gap());
+    if (view_.gap() <= kFirstGap || ledger_.meta("gap") == gap) return;
+    distrust_ledger(ledger_, target_, view_.targets(), options_.pipeline, options_.attribute);
+    ledger_.begin();
+    ledger_.set_meta("gap", gap);
+    ledger_.commit(true);
+  }
+
   void look() {
     const state::Version before = view_.version();
     const bool changed = view_.renew();

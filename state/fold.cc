@@ -55,7 +55,7 @@ Fold::Fold(Database& database, const std::string& log_identity, FoldListener* li
       marks_(database, std::max(options.first_mark, next_mark(database))),
       sweep_(database),
       save_position_(database.prepare(
-          "INSERT OR REPLACE INTO _tandem_position VALUES(1, ?, ?, ?, ?, ?, ?, ?)")),
+          "INSERT OR REPLACE INTO _tandem_position VALUES(1, ?, ?, ?, ?, ?, ?, ?, ?)")),
       save_table_(database.prepare("INSERT OR REPLACE INTO _tandem_tables VALUES(?, ?, ?, ?)")),
       forget_table_(database.prepare("DELETE FROM _tandem_tables WHERE name = ?")),
       tables_(read_tables(database)),
@@ -123,6 +123,7 @@ void Fold::take_record(const std::shared_ptr<const Batch>& batch, std::size_t in
     apply({batch, &record, offset});
     // What comes after a gap may be an older state of the source.
     reached_.source = {};
+    reached_.gap = offset;
     placed_ = false;
   } else if (std::holds_alternative<Heartbeat>(record)) {
     abandon();
@@ -249,7 +250,8 @@ void Fold::save_position() {
   } else {
     save_position_.bind_null(4).bind_null(5);
   }
-  save_position_.bind(6, position.ts_ms).bind(7, marks_.next()).run();
+  save_position_.bind(6, position.ts_ms).bind(7, marks_.next());
+  save_position_.bind(8, position.gap).run();
   committed_ = position;
 }
 

@@ -227,6 +227,7 @@ void Ledger::put_item(const LedgerItem& item) {
 }
 std::int64_t Ledger::send_item(const LedgerItem& item) { return impl_->send(item); }
 void Ledger::land(std::int64_t flight) { impl_->land_.bind(1, flight).run(); }
+void Ledger::distrust_items() { impl_->database_.execute("UPDATE items SET flight = -1"); }
 void Ledger::remove_item(const std::string& table, const std::string& key) {
   impl_->remove_.bind(1, impl_->table_id(table)).bind_blob(2, key).run();
 }

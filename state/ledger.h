@@ -93,6 +93,8 @@ class Ledger {
   std::int64_t send_item(const LedgerItem& item);
   /// The answers of the flight are in: its items are known, but for those put otherwise since.
   void land(std::int64_t flight);
+  /// Makes every item unknown: what was written since may be more than this ledger knows.
+  void distrust_items();
   void remove_item(const std::string& table, const std::string& key);
   void settle(const std::string& document, const std::string& root, MarkNumber number);
   std::optional<MarkNumber> settled(const std::string& document, const std::string& root);

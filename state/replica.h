@@ -83,6 +83,7 @@ struct ReplicaPosition {
   Offset next = 0;  // the first offset not folded yet
   SourcePosition source;
   std::int64_t ts_ms = 0;  // commit time of the newest folded transaction
+  Offset gap = 0;          // of the newest Gap record folded; 0: none
 };
 
 /// What one call did.

@@ -22,7 +22,8 @@ std::vector<int> row_indexes(const Row& row) {
 void create_own_tables(Database& database) {
   database.execute(R"(
 CREATE TABLE IF NOT EXISTS _tandem_position(id INTEGER PRIMARY KEY, log_identity TEXT, epoch INTEGER,
-  next INTEGER, source_commit INTEGER, source_ordinal INTEGER, ts_ms INTEGER, next_mark INTEGER);
+  next INTEGER, source_commit INTEGER, source_ordinal INTEGER, ts_ms INTEGER, next_mark INTEGER,
+  gap INTEGER);
 CREATE TABLE IF NOT EXISTS _tandem_tables(name TEXT PRIMARY KEY, schema BLOB, whole INTEGER, covered BLOB)
   WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS _tandem_documents(id INTEGER PRIMARY KEY, name TEXT UNIQUE);
@@ -69,7 +70,7 @@ TableSchema decode_schema(std::string_view bytes) {
 ReplicaPosition read_position(Database& database) {
   ReplicaPosition position;
   auto select = database.prepare(
-      "SELECT log_identity, epoch, next, source_commit, source_ordinal, ts_ms FROM "
+      "SELECT log_identity, epoch, next, source_commit, source_ordinal, ts_ms, gap FROM "
       "_tandem_position");
   if (!select.step()) return position;
   position.log_identity = select.text(0);
@@ -78,6 +79,7 @@ ReplicaPosition read_position(Database& database) {
   position.source = {static_cast<std::uint64_t>(select.integer(3)),
                      static_cast<std::uint64_t>(select.integer(4))};
   position.ts_ms = select.integer(5);
+  position.gap = select.integer(6);
   return position;
 }
 

@@ -4,11 +4,14 @@
 
 namespace tandem::sink {
 
-std::vector<std::string> rebuild_ledger(state::Ledger& ledger, Target& target,
-                                        const std::vector<TargetTable>& tables,
-                                        const std::string& pipeline, const std::string& attribute) {
+namespace {
+
+// Puts the items of the pipeline that stand at the target into the ledger, as unknown and without a
+// root, but for those that it knows. Returns the tables in which anything stands.
+std::vector<std::string> adopt_items(state::Ledger& ledger, Target& target,
+                                     const std::vector<TargetTable>& tables,
+                                     const std::string& pipeline, const std::string& attribute) {
   std::vector<std::string> occupied;
-  if (!ledger.fresh()) return occupied;
   const std::string prefix = pipeline + "/";
   for (std::size_t table = 0; table < tables.size(); ++table) {
     bool found = false;
@@ -22,6 +25,7 @@ std::vector<std::string> rebuild_ledger(state::Ledger& ledger, Target& target,
         row.document = stamp->name.substr(prefix.size());
         row.table = tables[table].name;
         row.key = encode_key(item, tables[table].key);
+        if (ledger.owner_of(row.table, row.key)) continue;
         row.hash = stamp->hash;
         row.version = stamp->version;
         row.unknown = true;
@@ -32,12 +36,30 @@ std::vector<std::string> rebuild_ledger(state::Ledger& ledger, Target& target,
     });
     if (found) occupied.push_back(tables[table].name);
   }
+  return occupied;
+}
+
+}  // namespace
+
+std::vector<std::string> rebuild_ledger(state::Ledger& ledger, Target& target,
+                                        const std::vector<TargetTable>& tables,
+                                        const std::string& pipeline, const std::string& attribute) {
+  if (!ledger.fresh()) return {};
+  std::vector<std::string> occupied = adopt_items(ledger, target, tables, pipeline, attribute);
   TANDEM_FAILPOINT("reconciler.rebuild.before");
   ledger.begin();
   ledger.set_rebuilt();
   ledger.commit(true);
   TANDEM_FAILPOINT("reconciler.rebuild.after");
   return occupied;
+}
+
+void distrust_ledger(state::Ledger& ledger, Target& target, const std::vector<TargetTable>& tables,
+                     const std::string& pipeline, const std::string& attribute) {
+  ledger.begin();
+  ledger.distrust_items();
+  ledger.commit(false);
+  adopt_items(ledger, target, tables, pipeline, attribute);
 }
 
 }  // namespace tandem::sink

@@ -17,4 +17,9 @@ std::vector<std::string> rebuild_ledger(state::Ledger& ledger, Target& target,
                                         const std::vector<TargetTable>& tables,
                                         const std::string& pipeline, const std::string& attribute);
 
+/// After a gap: makes every item unknown, and adds those at the target that the ledger does not
+/// know.
+void distrust_ledger(state::Ledger& ledger, Target& target, const std::vector<TargetTable>& tables,
+                     const std::string& pipeline, const std::string& attribute);
+
 }  // namespace tandem::sink

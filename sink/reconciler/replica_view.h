@@ -50,6 +50,8 @@ class ReplicaView {
   /// What our attribute in this document's items names: pipeline and document.
   std::string stamp_name(const std::string& document) const { return pipeline_ + "/" + document; }
   state::Version version() const { return {position_.epoch, position_.next}; }
+  /// Of the newest gap that was folded; 0: none.
+  state::Offset gap() const { return position_.gap; }
   /// For documents that are dirty by what has just been found and not by a mark.
   Cause newest_cause() const { return {0, position_.next - 1, {}}; }
   const std::vector<TargetTable>& targets() const { return set_.targets(); }
