@@ -41,8 +41,11 @@ class Source:
     """Rows of the source by SQL, as dictionaries."""
 
     def __init__(self, path):
-        self.connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
-        self.connection.execute("PRAGMA busy_timeout = 20000")
+        # Not mode=ro: that can't open a WAL database which nobody else has open.
+        self.connection = sqlite3.connect(
+            f"file:{path}?mode=rw", uri=True, isolation_level=None, timeout=20
+        )
+        self.connection.execute("PRAGMA query_only = ON")
 
     def __enter__(self):
         self.connection.execute("BEGIN")  # all tables as of one commit

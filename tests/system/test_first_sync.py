@@ -1,8 +1,7 @@
 """The whole way once: from an empty target to every item, with `run --once`."""
 
-import sqlite3
-
 import oracle_chinook as oracle
+from database import opened
 
 
 def test_every_item_of_the_real_chinook(deploy, source, dynamodb):
@@ -52,7 +51,7 @@ def test_init_twice_and_run_twice_change_nothing(deploy, small_source, dynamodb)
 
 def test_uninstall_leaves_the_source_as_it_was(deploy, small_source, dynamodb):
     def objects():
-        with sqlite3.connect(small_source) as connection:
+        with opened(small_source) as connection:
             return connection.execute(
                 "SELECT type, name, sql FROM sqlite_schema ORDER BY type, name"
             ).fetchall()
@@ -67,7 +66,7 @@ def test_uninstall_leaves_the_source_as_it_was(deploy, small_source, dynamodb):
 
 def test_a_source_that_was_filled_by_a_rollback_journal_application(deploy, small_source, dynamodb):
     """Not every application uses WAL."""
-    with sqlite3.connect(small_source) as connection:
+    with opened(small_source) as connection:
         assert connection.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
     deploy(small_source, endpoint=dynamodb.endpoint).sync()
     oracle.check(small_source, dynamodb)

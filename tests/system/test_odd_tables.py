@@ -71,7 +71,7 @@ def config():
 
 def expected(path):
     items = {"Rows": {}, "Bytes": {}}
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=20)
+    connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True, isolation_level=None, timeout=20)
     connection.execute("BEGIN")
     for number, (table, key) in enumerate(KEYS.items()):
         quoted = '"' + table.replace('"', '""') + '"'

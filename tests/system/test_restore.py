@@ -1,0 +1,88 @@
+"""A source file that is put back from a backup, or replaced: noticed, and read again as a whole."""
+
+import shutil
+
+import pytest
+
+import chinook
+import oracle_chinook as oracle
+from database import opened
+from deployment import DIFFERENCES, DONE
+from eventually import eventually
+from workload_chinook import Application
+
+
+def backup(source, path):
+    """As an application makes one: a consistent copy, Tandem's tables in it and all."""
+    with opened(source) as live, opened(path) as copy:
+        live.backup(copy)
+    return path
+
+
+def put_back(path, source):
+    for suffix in ("-wal", "-shm"):
+        source.with_name(source.name + suffix).unlink(missing_ok=True)
+    shutil.copyfile(path, source)
+
+
+@pytest.fixture
+def synced(deploy, small_source, dynamodb):
+    tandem = deploy(small_source, endpoint=dynamodb.endpoint)
+    tandem.sync()
+    return tandem
+
+
+def test_an_older_backup_put_back(synced, small_source, dynamodb, tmp_path, seed):
+    application = Application(small_source, seed)
+    application.burst(30)
+    synced.run_once().expect()
+    copy = backup(small_source, tmp_path / "backup.db")
+    application.burst(60)
+    synced.run_once().expect()
+    application.close()
+    put_back(copy, small_source)
+    synced.run_once().expect()
+    oracle.check(small_source, dynamodb)
+
+
+def test_a_backup_from_before_tandem(synced, small_source, dynamodb, tmp_path, seed):
+    application = Application(small_source, seed)
+    application.burst(60)
+    synced.run_once().expect()
+    application.close()
+    put_back(chinook.small_copy_to(tmp_path / "original.db"), small_source)
+    synced.init()
+    synced.run_once().expect()
+    oracle.check(small_source, dynamodb)
+
+
+def test_a_backup_put_back_under_a_running_agent(synced, small_source, dynamodb, tmp_path, seed):
+    """By SQLite's own backup, the one way in which a file may be replaced while others have it open."""
+    copy = backup(small_source, tmp_path / "backup.db")
+    application = Application(small_source, seed)
+    agent = synced.start()
+    application.burst(60)
+    eventually(lambda: oracle.check(small_source, dynamodb), 60, "the burst", alive=agent.alive)
+    with opened(copy) as old, opened(small_source) as live:
+        old.backup(live)
+    eventually(lambda: oracle.check(small_source, dynamodb), 60, "the backup", alive=agent.alive)
+    application.burst(30)
+    eventually(lambda: oracle.check(small_source, dynamodb), 60, "and later", alive=agent.alive)
+    agent.stop()
+    application.close()
+
+
+def test_a_backup_of_our_state_put_back(synced, small_source, dynamodb, tmp_path, seed):
+    """An old ledger believes old hashes: what it can't know, a deep verify finds and mends."""
+    shutil.copytree(synced.state, tmp_path / "old-state")
+    application = Application(small_source, seed)
+    application.burst(60)
+    synced.run_once().expect()
+    shutil.rmtree(synced.state)
+    shutil.copytree(tmp_path / "old-state", synced.state)
+    application.burst(30)
+    synced.run_once().expect()
+    synced.run("verify", "--deep", "--repair").expect(DONE, DIFFERENCES)
+    synced.run_once().expect()
+    oracle.check(small_source, dynamodb)
+    application.close()
