@@ -40,6 +40,7 @@ StatusReport report_of(const Config& config, const PipelineStatus& status,
   report.capture_position = status.capture.checkpoint.position.commit;
   report.epoch = status.capture.epoch;
   for (const state::TableProgress& table : status.capture.checkpoint.tables) {
+    report.tables.push_back(table.table);
     if (table.snapshotting) report.snapshotting.push_back(table.table);
   }
   report.log_first = status.log_first;
@@ -90,6 +91,7 @@ StatusReport report_from_files(const Config& config, const state::StateDirectory
   if (tail.checkpoint) {
     report.capture_position = tail.checkpoint->position.commit;
     for (const state::TableProgress& table : tail.checkpoint->tables) {
+      report.tables.push_back(table.table);
       if (table.snapshotting) report.snapshotting.push_back(table.table);
     }
   }
@@ -139,6 +141,7 @@ std::string to_json(const StatusReport& report) {
   json["capture"] = {{"position", report.capture_position},
                      {"epoch", report.epoch},
                      {"lag_changes", report.lag_changes},
+                     {"tables", report.tables},
                      {"snapshotting", report.snapshotting}};
   json["log"] = {{"first", report.log_first},
                  {"next", report.log_next},
@@ -181,6 +184,7 @@ StatusReport report_from_json(const std::string& text) {
   report.capture_position = json.at("capture").at("position");
   report.epoch = json.at("capture").at("epoch");
   report.lag_changes = json.at("capture").at("lag_changes");
+  report.tables = json.at("capture").at("tables").get<std::vector<std::string>>();
   report.snapshotting = json.at("capture").at("snapshotting").get<std::vector<std::string>>();
   report.log_first = json.at("log").at("first");
   report.log_next = json.at("log").at("next");
@@ -231,6 +235,9 @@ std::string to_text(const StatusReport& report) {
     for (const std::string& table : report.snapshotting) capture += " " + table;
   }
   line("capture", capture);
+  std::string tables;
+  for (const std::string& table : report.tables) tables += (tables.empty() ? "" : ", ") + table;
+  line("tables", tables);
   line("log", "offsets " + std::to_string(report.log_first) + " to " +
                   std::to_string(report.log_next - 1) + ", " + human_bytes(report.log_bytes) +
                   ", " + with_commas(static_cast<std::int64_t>(report.changes_per_second)) +

@@ -21,6 +21,7 @@ struct StatusReport {
   std::uint64_t source_position = 0;
   bool source_reachable = true;
   std::uint64_t capture_position = 0, epoch = 0;
+  std::vector<std::string> tables;  // captured
   std::vector<std::string> snapshotting;
   std::int64_t log_first = 0, log_next = 0;
   std::uint64_t log_bytes = 0;
