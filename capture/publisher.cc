@@ -37,7 +37,7 @@ bool is_snapshotting(const state::Checkpoint& checkpoint) {
 class Publisher::Impl : public Transactions {
  public:
   Impl(Source& source, state::ChangeLog& log, PublisherOptions options)
-      : source_(source), log_(log), options_(options) {}
+      : source_(source), log_(log), options_(std::move(options)) {}
 
   void run(const std::stop_token& stop) {
     for (;;) {
@@ -220,8 +220,9 @@ class Publisher::Impl : public Transactions {
 };
 
 Publisher::Publisher(Source& source, state::ChangeLog& log, PublisherOptions options)
-    : impl_(std::make_unique<Impl>(source, log, options)) {}
+    : impl_(std::make_unique<Impl>(source, log, std::move(options))) {}
 Publisher::~Publisher() = default;
+// NOLINTNEXTLINE(performance-unnecessary-value-param): a thread's function takes its token so
 void Publisher::run(std::stop_token stop) { impl_->run(stop); }
 PublisherStatus Publisher::status() const { return impl_->status(); }
 void Publisher::request_snapshot(const std::string& table) { impl_->request_snapshot(table); }

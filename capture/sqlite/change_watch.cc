@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <utility>
 
 #include "capture/source.h"
 #include "capture/sqlite/owner.h"
@@ -49,7 +50,7 @@ void ChangeWatch::rest(milliseconds limit, std::stop_token stop) {
   std::mutex mutex;
   std::condition_variable_any stopped;
   std::unique_lock lock(mutex);
-  stopped.wait_for(lock, stop, std::max(milliseconds(0), std::min(rest, limit)),
+  stopped.wait_for(lock, std::move(stop), std::max(milliseconds(0), std::min(rest, limit)),
                    [] { return false; });
 }
 

@@ -1,5 +1,8 @@
 #include "capture/sqlite/table_reader.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <utility>
 
 #include "capture/sqlite/index_text.h"
@@ -44,12 +47,12 @@ std::string changes_query(const TableShape& shape) {
     std::string column = "r." + quote_identifier(column_name(schema, schema.key[i]));
     std::string logged = "g.k" + std::to_string(i + 1);
     found += (found.empty() ? "" : ", ") + logged;
-    join += (join.empty() ? "" : " AND ") + column + " = " + logged;
+    join += fmt::format("{}{} = {}", join.empty() ? "" : " AND ", column, logged);
     const std::string& own = schema.columns[static_cast<std::size_t>(schema.key[i])].collation;
     if (!same_name(shape.key_collations[i], own)) {
       // The index compares by another collation than the column: search by its, decide by the own.
-      join += " AND " + column + " COLLATE " + quote_identifier(shape.key_collations[i]) + " = " +
-              logged;
+      join += fmt::format(" AND {} COLLATE {} = {}", column,
+                          quote_identifier(shape.key_collations[i]), logged);
     }
   }
   return "SELECT " + found + ", " + column_list(schema, "r.") + " FROM (SELECT " + keys +

@@ -1,5 +1,7 @@
 #include "capture/sqlite/triggers.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "capture/sqlite/index_text.h"
@@ -29,7 +31,6 @@ namespace tandem::capture {
 namespace {
 
 using state::quote_identifier;
-using state::quote_literal;
 
 // Named so that no column can hide NEW and OLD behind the table's own name.
 constexpr const char* kRow = "_tandem_row";
@@ -155,7 +156,7 @@ std::string terms_differ(const TableShape& shape, const std::vector<const Unique
       std::string name = column_name(shape, column);
       differ(name);
       // 1 and 1.0 compare equal, but an expression may tell them apart.
-      tests.push_back("typeof(NEW." + name + ") <> typeof(OLD." + name + ")");
+      tests.push_back(fmt::format("typeof(NEW.{0}) <> typeof(OLD.{0})", name));
     }
   }
   std::string condition;
@@ -225,8 +226,8 @@ std::vector<TriggerText> triggers_for(const TableShape& shape, std::int64_t numb
   std::string rekeyed;
   for (int column : shape.schema.key) {
     std::string name = column_name(shape, column);
-    rekeyed +=
-        (rekeyed.empty() ? "OLD." : " OR OLD.") + name + " COLLATE BINARY IS NOT NEW." + name;
+    rekeyed += fmt::format("{0}OLD.{1} COLLATE BINARY IS NOT NEW.{1}",
+                           rekeyed.empty() ? "" : " OR ", name);
   }
   if (replace_victims) {
     std::vector<std::string> victims;
