@@ -159,7 +159,6 @@ class Reconciler::Impl {
     return busy;
   }
 
-  // Moves to the replica's newest commit.
   // A gap may mean that this state directory was put back from an older copy: the target then holds
   // what this ledger never knew. Reading it back is cheap against being wrong. A new log's own
   // first gap (behind its first epoch) comes before anything was written.
@@ -171,8 +170,11 @@ class Reconciler::Impl {
     ledger_.begin();
     ledger_.set_meta("gap", gap);
     ledger_.commit(true);
+    forget_undeclared(view_, ledger_, quarantine_, queue_, options_.prune);
+    counts_.count_anew();
   }
 
+  // Moves to the replica's newest commit.
   void look() {
     const state::Version before = view_.version();
     const bool changed = view_.renew();

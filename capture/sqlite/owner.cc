@@ -46,8 +46,11 @@ OwnerRow claimed(const std::optional<OwnerRow>& found, const std::string& log_id
   owner.log_identity = log_identity;
   owner.epoch = 1 + std::max({log_epoch, found ? found->epoch : 0, now_ms});
   owner.pruned = found ? found->pruned : 0;
-  // The source is always claimed before the log: a row behind the log was restored from a backup.
-  bool unbroken = found && found->log_identity == log_identity && found->epoch >= log_epoch;
+  // The source is always claimed before the log. A row behind the log was restored from a backup; a
+  // log behind the row was itself put back from an older copy, and what it wrote since is lost. (A
+  // claim that died before the log had it looks the same: reading again is cheap against being
+  // wrong.)
+  bool unbroken = found && found->log_identity == log_identity && found->epoch == log_epoch;
   owner.since = unbroken ? found->since : owner.epoch;
   return owner;
 }

@@ -8,8 +8,9 @@
 //     log_identity  the log that is fed
 //     epoch         of the newest claim
 //     pruned        every row of _tandem_log up to this seq may have been let go
-//     since         the first epoch of an unbroken chain of claims by this log on this very file;
-//                   a checkpoint of an older epoch belongs to another file or another history
+//     since         the first epoch of an unbroken chain of claims by this log on this very file,
+//                   each of which the log knows when the next is made; a checkpoint of an older
+//                   epoch belongs to another file or another history
 //
 // Threads: none of its own. Errors: SqliteError of the connection.
 #pragma once

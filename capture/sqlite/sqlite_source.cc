@@ -188,7 +188,8 @@ std::string SqliteSource::reason_for_gap(const state::Checkpoint& checkpoint,
   std::uint64_t commit = checkpoint.position.commit;
   if (!state) return "the log's checkpoint cannot be read by this version";
   if (state->epoch < owner.since) {
-    return "the source was restored, replaced, or fed another log since this log left it";
+    return "the source was restored, replaced, or fed another log since this log left it, or this "
+           "log was put back from an older copy";
   }
   if (state->inode != session().watch->inode()) return "another file stands at the source's path";
   if (owner.pruned > commit) {

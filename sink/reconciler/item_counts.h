@@ -13,9 +13,15 @@ namespace tandem::sink {
 
 class ItemCounts {
  public:
-  ItemCounts(ReplicaView& view, state::Ledger& ledger) : view_(view) {
-    for (const ViewDocument& document : view.documents()) {
-      counts_.push_back(ledger.item_count(document.name));
+  ItemCounts(ReplicaView& view, state::Ledger& ledger) : view_(view), ledger_(ledger) {
+    count_anew();
+  }
+
+  /// The ledger has changed without us.
+  void count_anew() {
+    counts_.clear();
+    for (const ViewDocument& document : view_.documents()) {
+      counts_.push_back(ledger_.item_count(document.name));
     }
   }
 
@@ -37,6 +43,7 @@ class ItemCounts {
   }
 
   ReplicaView& view_;
+  state::Ledger& ledger_;
   std::vector<std::int64_t> counts_;  // by document
 };
 

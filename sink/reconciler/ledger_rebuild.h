@@ -18,7 +18,8 @@ std::vector<std::string> rebuild_ledger(state::Ledger& ledger, Target& target,
                                         const std::string& pipeline, const std::string& attribute);
 
 /// After a gap: makes every item unknown, and adds those at the target that the ledger does not
-/// know.
+/// know. The full pass that follows a gap reads back the former and deletes those of the latter
+/// that nothing yields. May be repeated.
 void distrust_ledger(state::Ledger& ledger, Target& target, const std::vector<TargetTable>& tables,
                      const std::string& pipeline, const std::string& attribute);
 

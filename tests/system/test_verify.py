@@ -8,6 +8,7 @@ import pytest
 import oracle_chinook as oracle
 from database import opened
 from deployment import DIFFERENCES, DONE
+from eventually import eventually
 from workload_chinook import Application
 
 TRACKS = {"PK": {"S": "PLAYLIST#1"}, "SK": {"S": "TRACKS#2"}}
@@ -76,6 +77,29 @@ def test_harm_is_found_named_and_mended(synced, small_source, dynamodb, harm, fl
     synced.run_once().expect(DONE)
     oracle.check(small_source, dynamodb)
     synced.run("verify", *flags).expect(DONE)
+
+
+@pytest.mark.parametrize("beside_an_agent", [True, False])
+def test_an_item_that_nothing_yields_is_found_and_deleted(
+    synced, small_source, dynamodb, beside_an_agent
+):
+    """With a stamp of ours, and unknown to the ledger: as a state that was lost leaves it."""
+    key = {"PK": {"S": "ARTIST#9999"}, "SK": {"S": "METADATA"}}
+    ours = dynamodb.client.get_item(TableName="CustomerOrders", Key=PROFILE)["Item"]["_tandem"]
+    ours["M"]["n"] = {"S": ours["M"]["n"]["S"].split("/")[0] + "/artist"}
+    dynamodb.client.put_item(
+        TableName="MusicCatalog", Item={**key, "Name": {"S": "left over"}, "_tandem": ours}
+    )
+    agent = synced.start() if beside_an_agent else None
+    result = synced.run("verify", "--repair").expect(DIFFERENCES)
+    assert "ARTIST#9999" in result.out and "surplus" in result.out, str(result)
+    if agent:
+        eventually(lambda: oracle.check(small_source, dynamodb), 30, "the repair", alive=agent.alive)
+        agent.stop()
+    else:
+        synced.run_once().expect()
+        oracle.check(small_source, dynamodb)
+    synced.run("verify", "--deep").expect(DONE)
 
 
 def test_what_capture_missed_is_found(synced, small_source, dynamodb):

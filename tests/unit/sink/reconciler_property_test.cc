@@ -49,6 +49,10 @@ class History {
         world_.target.crash();
         restart();
       } else {
+        if (pick(4) == 0) {
+          world_.back_up();
+          backed_up_ = true;
+        }
         expect_right();
         for (const DocumentStatus& document : status.documents) {
           EXPECT_EQ(document.items, world_.ledger->item_count(document.name));
@@ -136,7 +140,7 @@ class History {
 
   // What a crash may take with it.
   void restart() {
-    switch (pick(5)) {
+    switch (pick(6)) {
       case 0:
         world_.lose_ledger();
         break;
@@ -150,9 +154,25 @@ class History {
         world_.target.crash();
         world_.open_ledger();
         break;
+      case 2:
+        put_back();
+        break;
       default:
         world_.open_ledger();
     }
+  }
+
+  // The state is put back from an older copy; capture finds out and reads everything again.
+  void put_back() {
+    if (!backed_up_) {
+      world_.open_ledger();
+      return;
+    }
+    world_.put_back();
+    backed_up_ = false;
+    world_.claim();
+    world_.gap();
+    world_.snapshot();
   }
 
   // Every document without a dead letter is at the target as it should be; every other item that is
@@ -215,6 +235,7 @@ class History {
 
   std::mt19937 random_;
   World world_;
+  bool backed_up_ = false;
 };
 
 TEST(ReconcilerProperty, RandomHistoriesWithCrashesEndEqual) {

@@ -486,6 +486,126 @@ TEST(Reconciler, AfterALostLedgerADeadLettersFormerItemStays) {
   world.expect_equal();  // `a` is gone, for nothing can claim it any more
 }
 
+// A state directory that is put back from an older copy: capture notices and leaves a gap.
+class StatePutBack : public ::testing::Test {
+ protected:
+  // What the copy does not know of: an item added, an item that went and came back, one whose key
+  // moved on and back, one that stands as the copy knows it but changed in between, and a list that
+  // grew over its pages.
+  void go_on_and_put_back() {
+    world.begin();
+    for (int i = 0; i < 20; ++i) world.thing(i, "k" + std::to_string(i), "one");
+    world.put("Parent", {number(1), string("p")});
+    world.put("Child", {number(1), number(1), string("c")});
+    world.snapshot();
+    ASSERT_TRUE(world.settle());
+    world.back_up();
+    world.claim();
+    world.begin();
+    world.thing(100, "new", "one");
+    world.remove("Thing", 2);
+    world.thing(3, "moved", "one");
+    world.thing(4, "k4", "two");
+    for (int i = 2; i < 6; ++i) world.put("Child", {number(i), number(1), string("c")});
+    world.end();
+    ASSERT_TRUE(world.settle());
+    world.expect_equal();
+    const auto put_stray = [&](const std::string& key, const std::string& name) {
+      world.target.items[{0, World::key(key)}] =
+          stamped({{"PK", Attribute::string(key)}}, stamp(5, 3, name));
+    };
+    put_stray("of another pipeline", "other/thing");
+    put_stray("of a document long gone", "test/gone");
+    world.target.items[{0, World::key("of a stranger")}] = {
+        {"PK", Attribute::string("of a stranger")}};
+    world.put_back();
+    world.claim();
+    world.claim();
+    // The source is as it was when the copy was made.
+    world.begin();
+    world.remove("Thing", 100);
+    world.thing(2, "k2", "one");
+    world.thing(3, "k3", "one");
+    world.thing(4, "k4", "one");
+    for (int i = 2; i < 6; ++i) world.remove("Child", i);
+    world.drop();
+    world.gap();
+    world.snapshot();
+  }
+  // Everything of others still stands; then, without it, all is equal.
+  void expect_mended() {
+    for (const char* key : {"of another pipeline", "of a stranger"}) {
+      EXPECT_EQ(world.target.items.erase({0, World::key(key)}), 1U) << key;
+    }
+    const auto gone = world.target.at(0, World::key("of a document long gone"));
+    ASSERT_TRUE(gone.has_value());
+    EXPECT_EQ(stamp_of(*gone, "_tandem")->deleted, world.prune);
+    world.target.items.erase({0, World::key("of a document long gone")});
+    world.expect_equal();
+  }
+  World world;
+};
+
+TEST_F(StatePutBack, WhatOnlyTheNewerStateKnewIsMadeRight) {
+  go_on_and_put_back();
+  ASSERT_TRUE(world.settle());
+  expect_mended();
+  const std::int64_t writes = world.target.writes, reads = world.target.reads;
+  world.open_ledger();
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(world.target.writes, writes);
+  EXPECT_EQ(world.target.reads, reads);
+}
+
+TEST_F(StatePutBack, ItemsOfUndeclaredDocumentsGoOnlyWhenPruned) {
+  world.prune = true;
+  go_on_and_put_back();
+  ASSERT_TRUE(world.settle());
+  expect_mended();
+}
+
+TEST_F(StatePutBack, ADeathAtAnySendLosesNothing) {
+  world.round_documents = 3;
+  go_on_and_put_back();
+  int deaths = 0;
+  for (;; ++deaths) {
+    // One send more at each life than in the one before, so that it gets on.
+    ASSERT_LT(deaths, 100);
+    world.target.die_after = deaths;
+    world.start();
+    if (world.wait_idle()) break;
+    world.stop();
+    ASSERT_TRUE(world.died && !world.failure);
+    world.target.crash();
+    world.open_ledger();
+  }
+  world.stop();
+  EXPECT_GT(deaths, 1);
+  expect_mended();
+}
+
+#ifdef TANDEM_FAILPOINTS
+TEST_F(StatePutBack, AFailureBetweenAdoptingAndDeletingLosesNothing) {
+  world.round_documents = 3;
+  go_on_and_put_back();
+  // Every step ends with a commit of the ledger; the first one is made before the thread runs.
+  for (int commit = 2;; ++commit) {
+    const std::string arm = "ledger.commit.after=error@" + std::to_string(commit);
+    ::setenv("TANDEM_FAILPOINTS", arm.c_str(), 1);
+    world.start();
+    const bool idle = world.wait_idle();
+    world.stop();
+    ::unsetenv("TANDEM_FAILPOINTS");
+    world.target.crash();
+    world.open_ledger();
+    if (!idle) continue;
+    EXPECT_GT(commit, 6);
+    break;
+  }
+  expect_mended();
+}
+#endif
+
 TEST(Reconciler, RepairTrustsNoStoredHash) {
   World world;
   world.begin();

@@ -88,6 +88,11 @@ class World {
     add(state::End{{{commit_, 0}, {}, ""}});
     publish();
   }
+  /// The transaction never reaches the log; the model keeps what it did.
+  void drop() {
+    next_ -= static_cast<state::Offset>(batch_->records.size());
+    batch_ = std::make_shared<state::Batch>();
+  }
   /// Tables made and read whole, as they are in the model.
   void snapshot(const std::vector<std::string>& names = {"Thing", "Parent", "Child"}) {
     begin();
@@ -101,6 +106,12 @@ class World {
   }
   void gap() {
     add(state::Gap{"a test"});
+    publish();
+  }
+  /// A new capture takes the log over.
+  void claim() {
+    ++epoch_;
+    add(state::Epoch{epoch_});
     publish();
   }
   const std::map<std::int64_t, Row>& rows(const std::string& table) { return rows_[table]; }
@@ -143,6 +154,29 @@ class World {
       replica->fold(log_[folded_], true);
     }
     if (reconciler) reconciler->wake();
+  }
+  /// A backup of the state directory: log, replica and ledger. Precondition: no reconciler runs.
+  void back_up() {
+    close_state();
+    for (const char* name : {"replica.db", "ledger.db"}) {
+      std::filesystem::copy_file(directory_ + "/" + name, directory_ + "/old-" + name,
+                                 std::filesystem::copy_options::overwrite_existing);
+    }
+    backup_ = {log_.size(), folded_, next_};
+    open_ledger();
+    open_replica();
+  }
+  /// Puts the backup back. The source and the target stay as they are.
+  void put_back() {
+    close_state();
+    for (const char* name : {"replica.db", "ledger.db"}) {
+      std::filesystem::rename(directory_ + "/old-" + name, directory_ + "/" + name);
+    }
+    log_.resize(backup_.batches);
+    folded_ = backup_.folded;
+    next_ = backup_.next;
+    open_ledger();
+    open_replica();
   }
   std::size_t unfolded() const { return log_.size() - folded_; }
   std::size_t batches() const { return log_.size(); }
@@ -299,19 +333,28 @@ class World {
   std::vector<std::shared_ptr<const state::Batch>> log_;
   std::size_t folded_ = 0;
   state::Offset next_ = 1;
-  std::uint64_t commit_ = 0;
+  std::uint64_t commit_ = 0, epoch_ = 5;
+  struct Backup {
+    std::size_t batches = 0, folded = 0;
+    state::Offset next = 1;
+  } backup_;
   std::unique_ptr<DocumentSet> set_, reader_set_;
   std::unique_ptr<Relations> relations_;
 
+  void close_state() {
+    replica.reset();
+    relations_.reset();  // its statements would keep the file open
+    ledger.reset();
+  }
   void add(state::Record record) {
     batch_->records.push_back(std::move(record));
     batch_->offsets.push_back(next_++);
-    batch_->epoch = 5;
+    batch_->epoch = epoch_;
   }
   void publish() {
     if (log_.empty()) {
       // The log begins with the epoch of the capture that writes it.
-      batch_->records.insert(batch_->records.begin(), state::Epoch{5});
+      batch_->records.insert(batch_->records.begin(), state::Epoch{epoch_});
       batch_->offsets.push_back(next_++);
     }
     log_.push_back(std::exchange(batch_, std::make_shared<state::Batch>()));
