@@ -25,9 +25,8 @@ CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 namespace {
 
 constexpr char kItem[] =
-    "SELECT documents.name, root, tables.name, key, hash, epoch, offset, deleted, "
-    "flight = -1 OR EXISTS (SELECT 1 FROM flights WHERE flights.id = flight) "
-    "FROM items JOIN documents ON documents.id = doc JOIN tables ON tables.id = tbl ";
+    "SELECT doc, root, tbl, key, hash, epoch, offset, deleted, "
+    "flight = -1 OR EXISTS (SELECT 1 FROM flights WHERE flights.id = flight) FROM items ";
 constexpr char kLetter[] =
     "SELECT documents.name, root, row, item, reason, number, offset, first_ms "
     "FROM dead_letters JOIN documents ON documents.id = doc ";
@@ -45,15 +44,42 @@ class Reading {
 
 }  // namespace
 
+LedgerNames::LedgerNames(Database& database, const std::string& table)
+    : all_(database, "SELECT id, name FROM " + table) {}
+
+std::optional<std::int64_t> LedgerNames::id(const std::string& name) {
+  auto known = ids_.find(name);
+  if (known == ids_.end()) {
+    read_again();
+    known = ids_.find(name);
+  }
+  if (known == ids_.end()) return std::nullopt;
+  return known->second;
+}
+
+const std::string& LedgerNames::name(std::int64_t id) {
+  if (!names_.contains(id)) read_again();
+  return names_[id];
+}
+
+void LedgerNames::read_again() {
+  Reading reading(all_);
+  while (all_.step()) {
+    ids_[all_.text(1)] = all_.integer(0);
+    names_[all_.integer(0)] = all_.text(1);
+  }
+}
+
 LedgerQueries::LedgerQueries(Database& database)
-    : items_of_(database, std::string(kItem) + "WHERE documents.name = ? AND root = ?"),
-      owner_of_(database, std::string(kItem) + "WHERE tables.name = ? AND key = ?"),
-      items_after_(database, std::string(kItem) +
-                                 "WHERE tables.name = ? AND key > ? ORDER BY tbl, key LIMIT ?"),
-      unknown_after_(database,
-                     std::string(kItem) +
-                         "WHERE flight = -1 AND tbl = (SELECT id FROM tables WHERE name = ?) "
-                         "AND key > ? ORDER BY key LIMIT ?"),
+    : documents_(database, "documents"),
+      tables_(database, "tables"),
+      items_of_(database, std::string(kItem) + "WHERE doc = ? AND root = ?"),
+      owner_of_(database, std::string(kItem) + "WHERE tbl = ? AND key = ?"),
+      items_after_(database,
+                   std::string(kItem) + "WHERE tbl = ? AND key > ? ORDER BY tbl, key LIMIT ?"),
+      unknown_after_(
+          database,
+          std::string(kItem) + "WHERE flight = -1 AND tbl = ? AND key > ? ORDER BY key LIMIT ?"),
       settled_(database,
                "SELECT number FROM settled JOIN documents ON documents.id = doc WHERE name = ? AND "
                "root = ?"),
@@ -69,9 +95,9 @@ LedgerQueries::LedgerQueries(Database& database)
 
 LedgerItem LedgerQueries::item(const Statement& row) {
   LedgerItem item;
-  item.document = row.text(0);
+  item.document = documents_.name(row.integer(0));
   item.root = row.text(1);
-  item.table = row.text(2);
+  item.table = tables_.name(row.integer(2));
   item.key = row.text(3);
   std::string_view hash = row.view(4);
   std::copy_n(hash.begin(), std::min(hash.size(), item.hash.size()),
@@ -89,37 +115,43 @@ DeadLetter LedgerQueries::letter(const Statement& row) {
 
 std::vector<LedgerItem> LedgerQueries::items_of(const std::string& document,
                                                 const std::string& root) {
-  Reading reading(items_of_);
-  items_of_.bind(1, std::string_view(document)).bind_blob(2, root);
   std::vector<LedgerItem> items;
+  std::optional<std::int64_t> id = documents_.id(document);
+  if (!id) return items;
+  Reading reading(items_of_);
+  items_of_.bind(1, *id).bind_blob(2, root);
   while (items_of_.step()) items.push_back(item(items_of_));
   return items;
 }
 
 std::optional<LedgerItem> LedgerQueries::owner_of(const std::string& table,
                                                   const std::string& key) {
+  std::optional<std::int64_t> id = tables_.id(table);
+  if (!id) return std::nullopt;
   Reading reading(owner_of_);
-  owner_of_.bind(1, std::string_view(table)).bind_blob(2, key);
+  owner_of_.bind(1, *id).bind_blob(2, key);
   if (!owner_of_.step()) return std::nullopt;
   return item(owner_of_);
 }
 
 std::vector<LedgerItem> LedgerQueries::items_after(const std::string& table, const std::string& key,
                                                    std::size_t limit) {
-  Reading reading(items_after_);
-  items_after_.bind(1, std::string_view(table)).bind_blob(2, key);
-  items_after_.bind(3, static_cast<std::int64_t>(limit));
   std::vector<LedgerItem> items;
+  std::optional<std::int64_t> id = tables_.id(table);
+  if (!id) return items;
+  Reading reading(items_after_);
+  items_after_.bind(1, *id).bind_blob(2, key).bind(3, static_cast<std::int64_t>(limit));
   while (items_after_.step()) items.push_back(item(items_after_));
   return items;
 }
 
 std::vector<LedgerItem> LedgerQueries::unknown_after(const std::string& table,
                                                      const std::string& key, std::size_t limit) {
-  Reading reading(unknown_after_);
-  unknown_after_.bind(1, std::string_view(table)).bind_blob(2, key);
-  unknown_after_.bind(3, static_cast<std::int64_t>(limit));
   std::vector<LedgerItem> items;
+  std::optional<std::int64_t> id = tables_.id(table);
+  if (!id) return items;
+  Reading reading(unknown_after_);
+  unknown_after_.bind(1, *id).bind_blob(2, key).bind(3, static_cast<std::int64_t>(limit));
   while (unknown_after_.step()) items.push_back(item(unknown_after_));
   return items;
 }

@@ -14,6 +14,7 @@
 
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "state/ledger.h"
@@ -22,6 +23,22 @@
 namespace tandem::state {
 
 extern const char kLedgerTables[];
+
+/// The names that a table of the ledger keeps as small numbers. Names are only ever added, so what
+/// was read once stays true, and a read of items needs no join.
+class LedgerNames {
+ public:
+  LedgerNames(Database& database, const std::string& table);
+  std::optional<std::int64_t> id(const std::string& name);
+  const std::string& name(std::int64_t id);
+
+ private:
+  void read_again();
+
+  Statement all_;
+  std::unordered_map<std::string, std::int64_t> ids_;
+  std::unordered_map<std::int64_t, std::string> names_;
+};
 
 /// Prepared reads over one connection. One thread.
 class LedgerQueries {
@@ -42,8 +59,10 @@ class LedgerQueries {
   std::string meta(const std::string& key);
 
  private:
-  static LedgerItem item(const Statement& row);
+  LedgerItem item(const Statement& row);
   static DeadLetter letter(const Statement& row);
+
+  LedgerNames documents_, tables_;
   Statement items_of_, owner_of_, items_after_, unknown_after_, settled_, dead_letters_,
       dead_letter_, expansions_, item_count_, meta_;
 };

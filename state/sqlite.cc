@@ -39,6 +39,14 @@ std::string hint_for(int code) {
   throw SqliteError(code & 0xff, what, file != nullptr ? file : "", hint_for(code));
 }
 
+// SQLite counts its allocations under one mutex for the whole process, on which our threads would
+// meet at every page and every value. Nobody reads the counts. Works only before the first
+// connection.
+void leave_allocations_uncounted() {
+  static const int once = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+  static_cast<void>(once);
+}
+
 }  // namespace
 
 SqliteError::SqliteError(int code, std::string what, std::string where, std::string hint)
@@ -219,6 +227,7 @@ Row Statement::row(int first, int count) const {
 }
 
 Database::Database(const std::string& path, OpenMode mode, int busy_ms) : path_(path) {
+  leave_allocations_uncounted();
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   switch (mode) {
     case OpenMode::kReadWriteCreate: {
