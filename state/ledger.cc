@@ -7,6 +7,7 @@
 
 #include "state/failpoint.h"
 #include "state/ledger_queries.h"
+#include "state/seen_filter.h"
 #include "state/write_ahead_log.h"
 
 namespace tandem::state {
@@ -14,6 +15,7 @@ namespace {
 
 constexpr std::int64_t kKnown = 0;
 constexpr std::int64_t kUnknown = -1;
+constexpr std::size_t kMostSeenBytes = std::size_t{48} << 20U;  // some 11 million items
 
 std::int64_t to_integer(const std::string& text) {
   std::int64_t number = 0;
@@ -60,6 +62,9 @@ class Ledger::Impl {
     next_flight_ = std::max(next_flight_, std::int64_t{1});
     highest_ = to_integer(queries_.meta("highest_mark"));
     newest_ = Version::from_number(queries_.meta("newest_version")).value_or(Version{});
+    if (database_.query_value("SELECT NOT EXISTS (SELECT 1 FROM items)").as_integer() != 0) {
+      seen_.emplace();
+    }
   }
 
   void begin() {
@@ -81,8 +86,10 @@ class Ledger::Impl {
     std::int64_t table = table_id(item.table);
     std::int64_t document = document_id(item.document);
     auto bind = [&](Statement& statement) {
-      statement.bind(1, table).bind_blob(2, item.key).bind(3, document).bind_blob(4, item.root);
-      statement.bind_blob(5, {reinterpret_cast<const char*>(item.hash.data()), item.hash.size()});
+      statement.bind(1, table).bind_blob_borrowed(2, item.key);
+      statement.bind(3, document).bind_blob_borrowed(4, item.root);
+      statement.bind_blob_borrowed(
+          5, {reinterpret_cast<const char*>(item.hash.data()), item.hash.size()});
       statement.bind(6, static_cast<std::int64_t>(item.version.epoch)).bind(7, item.version.offset);
       statement.bind(8, std::int64_t{item.deleted}).bind(9, flight);
     };
@@ -93,6 +100,7 @@ class Ledger::Impl {
       bind(replace_);
       replace_.run();
     }
+    remember(table, item.key, document, item.root);
     if (newest_ < item.version) {
       newest_ = item.version;
       newest_changed_ = true;
@@ -118,6 +126,16 @@ class Ledger::Impl {
     if (number <= highest_) return;
     highest_ = number;
     highest_changed_ = true;
+  }
+
+  std::vector<LedgerItem> items_of(const std::string& document, const std::string& root) {
+    if (seen_ && !seen_->maybe(root_space(document_number(document)), root)) return {};
+    return queries_.items_of(document, root);
+  }
+
+  std::optional<LedgerItem> owner_of(const std::string& table, const std::string& key) {
+    if (seen_ && !seen_->maybe(key_space(table_number(table)), key)) return std::nullopt;
+    return queries_.owner_of(table, key);
   }
 
   void set_meta(const std::string& key, const std::string& value) {
@@ -151,12 +169,40 @@ class Ledger::Impl {
     while (tables.step()) tables_[tables.text(0)] = tables.integer(1);
   }
 
+  // The spaces of the two kinds of entries in seen_.
+  static std::uint64_t key_space(std::int64_t table) {
+    return static_cast<std::uint64_t>(table) * 2;
+  }
+  static std::uint64_t root_space(std::int64_t document) {
+    return static_cast<std::uint64_t>(document) * 2 + 1;
+  }
+
+  void remember(std::int64_t table, const std::string& key, std::int64_t document,
+                const std::string& root) {
+    if (!seen_) return;
+    seen_->add(key_space(table), key);
+    seen_->add(root_space(document), root);
+    if (seen_->memory() > kMostSeenBytes) seen_.reset();
+  }
+
+  // 0 for a name that has no number yet, and so no items either.
+  std::int64_t document_number(const std::string& name) const {
+    auto found = documents_.find(name);
+    return found == documents_.end() ? 0 : found->second;
+  }
+  std::int64_t table_number(const std::string& name) const {
+    auto found = tables_.find(name);
+    return found == tables_.end() ? 0 : found->second;
+  }
+
   Database database_;
   WriteAheadLog log_;
   LedgerQueries queries_;
   Statement new_document_, new_table_, put_, replace_, remove_, new_flight_, land_, settle_,
       forget_, put_letter_, clear_letter_, put_expansion_, remove_expansion_, put_meta_;
   std::unordered_map<std::string, std::int64_t> documents_, tables_;
+  // What was put since, in a ledger that had no items when it was opened; else none.
+  std::optional<SeenFilter> seen_;
   bool fresh_ = false;
   std::int64_t flight_ = 0, next_flight_ = 1;
   MarkNumber highest_ = 0;
@@ -213,10 +259,10 @@ MarkNumber Ledger::highest_mark() const { return impl_->highest_; }
 Version Ledger::newest_version() const { return impl_->newest_; }
 
 std::vector<LedgerItem> Ledger::items_of(const std::string& document, const std::string& root) {
-  return impl_->queries_.items_of(document, root);
+  return impl_->items_of(document, root);
 }
 std::optional<LedgerItem> Ledger::owner_of(const std::string& table, const std::string& key) {
-  return impl_->queries_.owner_of(table, key);
+  return impl_->owner_of(table, key);
 }
 
 void Ledger::begin() { impl_->begin(); }

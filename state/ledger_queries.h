@@ -1,12 +1,13 @@
 // What the ledger's writer and its readers share: the tables of ledger.db, and reading them.
 //
-//   documents(id, name, fingerprint)              names as small numbers
-//   tables(id, name)                              target tables, likewise
+//   documents(id, name, fingerprint)   names as small numbers
+//   tables(id, name)                   target tables, likewise
 //   items(tbl, key, doc, root, hash, epoch, offset, deleted, flight)
-//   flights(id)                                   sends without all their answers
-//   settled(doc, root, number)                    the mark's number that the document was made
-//   right at dead_letters(doc, root, row, item, reason, number, offset, first_ms) expansions(doc,
-//   path, vals, number, progress, done) meta(key, value)
+//   flights(id)                        sends without all their answers
+//   settled(doc, root, number)         the mark's number that the document was made right at
+//   dead_letters(doc, root, row, item, reason, number, offset, first_ms)
+//   expansions(doc, path, vals, number, progress, done)
+//   meta(key, value)
 //
 // items.flight is 0 for an item that is known, -1 for one that is unknown, and otherwise the number
 // of a flight: the item is unknown while that flight is in `flights`.

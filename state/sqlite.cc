@@ -139,6 +139,12 @@ Statement& Statement::bind_borrowed(int index, const Value& value) {
   return *this;
 }
 
+Statement& Statement::bind_blob_borrowed(int index, std::string_view bytes) {
+  check(sqlite3_bind_blob64(handle_, index, bytes.data() != nullptr ? bytes.data() : "",
+                            bytes.size(), SQLITE_STATIC));
+  return *this;
+}
+
 Statement& Statement::bind_row_borrowed(int first, const Row& row) {
   for (const Value& value : row) bind_borrowed(first++, value);
   return *this;

@@ -52,6 +52,7 @@ class Statement {
   Statement& bind_row(int first, const Row& row);
   /// The same without copies: the values must outlive the statement's run.
   Statement& bind_borrowed(int index, const Value& value);
+  Statement& bind_blob_borrowed(int index, std::string_view bytes);
   Statement& bind_row_borrowed(int first, const Row& row);
 
   /// True while there is a row.

@@ -23,19 +23,13 @@ void DirtyQueue::merge(Cause& into, Cause&& cause) {
   remember(into.offset);
 }
 
-void DirtyQueue::add(int document, const std::string& root, Cause cause) {
-  auto [entry, made] = entries_.try_emplace(Key{document, root});
-  if (made) {
-    entry->second = std::make_unique<Dirty>();
-    Dirty& dirty = *entry->second;
-    dirty.document = document;
-    dirty.root = root;
-    dirty.cause = std::move(cause);
-    remember(dirty.cause.offset);
-    waiting_.push_back(&dirty);
-    return;
-  }
-  Dirty& dirty = *entry->second;
+void DirtyQueue::begin(Dirty& dirty, int document, const std::string& root, Cause cause) {
+  dirty.document = document;
+  dirty.root = root;
+  dirty.cause = std::move(cause);
+}
+
+void DirtyQueue::merge_into(Dirty& dirty, Cause cause) {
   if (dirty.state == Dirty::State::kQueued || dirty.state == Dirty::State::kBlocked) {
     merge(dirty.cause, std::move(cause));
   } else if (dirty.again) {
@@ -44,6 +38,15 @@ void DirtyQueue::add(int document, const std::string& root, Cause cause) {
     remember(cause.offset);
     dirty.again = std::move(cause);
   }
+}
+
+void DirtyQueue::add(int document, const std::string& root, Cause cause) {
+  auto [entry, made] = entries_.try_emplace(Key{document, root});
+  Dirty& dirty = entry->second;
+  if (!made) return merge_into(dirty, std::move(cause));
+  remember(cause.offset);
+  begin(dirty, document, root, std::move(cause));
+  waiting_.push_back(&dirty);
 }
 
 Dirty* DirtyQueue::take_next() {
@@ -55,28 +58,29 @@ Dirty* DirtyQueue::take_next() {
 }
 
 Dirty* DirtyQueue::take(int document, const std::string& root, Cause cause) {
-  Dirty* dirty = find(document, root);
-  if (dirty != nullptr && dirty->state == Dirty::State::kInRound) {
-    merge(dirty->cause, std::move(cause));
+  auto [entry, made] = entries_.try_emplace(Key{document, root});
+  Dirty& dirty = entry->second;
+  if (made) {
+    remember(cause.offset);
+    begin(dirty, document, root, std::move(cause));
+    dirty.state = Dirty::State::kInRound;
+    return &dirty;
+  }
+  if (dirty.state == Dirty::State::kInRound) {
+    merge(dirty.cause, std::move(cause));
     return nullptr;
   }
-  if (dirty != nullptr && dirty->state == Dirty::State::kQueued) {
-    merge(dirty->cause, std::move(cause));
-    waiting_.erase(std::find(waiting_.begin(), waiting_.end(), dirty));
-    dirty->state = Dirty::State::kInRound;
-    return dirty;
-  }
-  add(document, root, std::move(cause));
-  if (dirty != nullptr) return nullptr;
-  dirty = waiting_.back();
-  waiting_.pop_back();
-  dirty->state = Dirty::State::kInRound;
-  return dirty;
+  const bool waits = dirty.state == Dirty::State::kQueued;
+  merge_into(dirty, std::move(cause));
+  if (!waits) return nullptr;
+  waiting_.erase(std::find(waiting_.begin(), waiting_.end(), &dirty));
+  dirty.state = Dirty::State::kInRound;
+  return &dirty;
 }
 
 Dirty* DirtyQueue::find(int document, const std::string& root) {
   auto entry = entries_.find(Key{document, root});
-  return entry == entries_.end() ? nullptr : entry->second.get();
+  return entry == entries_.end() ? nullptr : &entry->second;
 }
 
 void DirtyQueue::retry(Dirty& dirty) {

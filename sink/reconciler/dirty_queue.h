@@ -87,12 +87,14 @@ class DirtyQueue {
       return std::hash<std::string>()(key.root) * 31U + static_cast<std::size_t>(key.document);
     }
   };
+  static void begin(Dirty& dirty, int document, const std::string& root, Cause cause);
+  void merge_into(Dirty& dirty, Cause cause);
   void remember(state::Offset offset) { ++offsets_[offset]; }
   void forget_offset(state::Offset offset);
   void merge(Cause& into, Cause&& cause);
   void erase(Dirty& dirty);
 
-  std::unordered_map<Key, std::unique_ptr<Dirty>, KeyHash> entries_;
+  std::unordered_map<Key, Dirty, KeyHash> entries_;
   std::deque<Dirty*> waiting_;
   std::vector<Dirty*> blocked_;
   std::map<state::Offset, std::size_t> offsets_;  // of all causes in here

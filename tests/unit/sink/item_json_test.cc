@@ -11,7 +11,8 @@ namespace {
 
 std::string random_text(std::mt19937_64& random) {
   static const std::vector<std::string> kPieces = {
-      "a", "\"", "\\", "\n", std::string(1, '\0'), "ü", "€", "😀", "/", "\t", "\x7f", "\x1f"};
+      "a",    "\"",   "\\",      "\n",       std::string(1, '\0'), "ü", "€", "😀", "/", "\t",
+      "\x7f", "\x1f", "seven b", "eight by", "seventeen bytes !"};
   std::string text;
   for (std::size_t i = random() % 12; i > 0; i--) text += kPieces[random() % kPieces.size()];
   return text;
