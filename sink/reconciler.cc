@@ -1,7 +1,7 @@
 // The loop, as a table of contents. What happens in it is in sink/reconciler/:
 //   replica_view   one state of the replica, and the documents compiled against it
 //   intake         marks and unknown items become dirty documents
-//   expansions     wide marks and full passes, in steps
+//   expansions     wide marks and full passes, in steps; build_ahead builds the next step
 //   dirty_queue    the dirty documents in memory
 //   round          documents built, compared and planned; with claims (who owns which key),
 //                  standing (what the target holds) and quarantine (dead letters)

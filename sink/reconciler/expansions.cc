@@ -26,7 +26,11 @@ constexpr const char* kUnfinished = "unfinished";
 
 Expansions::Expansions(ReplicaView& view, state::Ledger& ledger, DirtyQueue& queue,
                        Quarantine& quarantine)
-    : view_(view), ledger_(ledger), queue_(queue), quarantine_(quarantine) {
+    : view_(view),
+      ledger_(ledger),
+      queue_(queue),
+      quarantine_(quarantine),
+      ahead_(view.path(), view.attribute()) {
   for (Expansion& row : ledger.expansions()) {
     Key key = key_of(row.document, row.path, row.values);
     if (row.done) {
@@ -192,8 +196,8 @@ bool Expansions::ready() {
                      [this](auto& entry) { return may_step(entry.second); });
 }
 
-void Expansions::take(std::size_t documents, const Take& take) {
-  // Expansions take turns: the round begins behind the one that was served last.
+// Expansions take turns: the next one is behind the one that was served last.
+std::vector<Expansions::Running*> Expansions::in_turn() {
   std::vector<Running*> turns;
   for (auto entry = running_.upper_bound(last_stepped_); entry != running_.end(); ++entry) {
     turns.push_back(&entry->second);
@@ -202,8 +206,13 @@ void Expansions::take(std::size_t documents, const Take& take) {
        ++entry) {
     turns.push_back(&entry->second);
   }
-  for (Running* running : turns) {
-    if (documents == 0) return;
+  return turns;
+}
+
+void Expansions::take(std::size_t documents, const Take& take) {
+  const std::size_t most = std::min(documents, kStep);
+  for (Running* running : in_turn()) {
+    if (documents == 0) break;
     if (!may_step(*running)) continue;
     std::size_t limit = std::min(documents, kStep);
     if (running->handed_out) {
@@ -213,6 +222,19 @@ void Expansions::take(std::size_t documents, const Take& take) {
     }
     documents -= limit;
     last_stepped_ = key_of(running->row.document, running->row.path, running->row.values);
+  }
+  ask_ahead(most);
+}
+
+// The next step is built while this one is recorded and sent.
+void Expansions::ask_ahead(std::size_t limit) {
+  for (Running* running : in_turn()) {
+    if (!may_step(*running)) continue;
+    if (running->row.path == 0 && !running->handed_out && !running->next.empty()) {
+      ahead_.ask(view_.document(running->document).document, running->next, limit,
+                 view_.position());
+    }
+    return;
   }
 }
 
@@ -229,14 +251,19 @@ void Expansions::step(Running& running, std::size_t limit, const Take& take) {
   running.steps.push_back(step);
   const ViewDocument& document = view_.document(running.document);
   if (running.row.path == 0) {
-    running.next = document.builder->build_range(
-        running.next, limit, [&](std::string root, BuiltDocument built) {
-          ++running.visited;
-          ++step->open;
-          step->through = root;
-          Dirty* dirty = queue_.take(running.document, root, Cause{0, running.offset, {step}});
-          if (dirty != nullptr) take(*dirty, std::move(built));
-        });
+    auto take_root = [&](std::string root, BuiltDocument built) {
+      ++running.visited;
+      ++step->open;
+      step->through = root;
+      Dirty* dirty = queue_.take(running.document, root, Cause{0, running.offset, {step}});
+      if (dirty != nullptr) take(*dirty, std::move(built));
+    };
+    if (auto range = ahead_.take(document.document, running.next, view_.position())) {
+      running.next = std::move(range->next);
+      for (auto& [root, built] : range->documents) take_root(std::move(root), std::move(built));
+    } else {
+      running.next = document.builder->build_range(running.next, limit, take_root);
+    }
     running.handed_out = running.next.empty();
     return;
   }

@@ -17,6 +17,7 @@
 #include <tuple>
 #include <vector>
 
+#include "sink/reconciler/build_ahead.h"
 #include "sink/reconciler/dirty_queue.h"
 #include "sink/reconciler/ledger_walk.h"
 #include "sink/reconciler/quarantine.h"
@@ -78,6 +79,8 @@ class Expansions {
   void start(const Key& key, state::Expansion row, int document, state::Offset offset);
   bool resume(const Key& key, Running& running);
   bool may_step(Running& running);
+  std::vector<Running*> in_turn();
+  void ask_ahead(std::size_t limit);
   void step(Running& running, std::size_t limit, const Take& take);
   void step_walk(Running& running, std::size_t limit, const Take& take);
   void hand_out(Running& running, const std::shared_ptr<Step>& step, const std::string& root,
@@ -91,6 +94,7 @@ class Expansions {
   state::Ledger& ledger_;
   DirtyQueue& queue_;
   Quarantine& quarantine_;
+  BuildAhead ahead_;
   std::map<Key, Running> running_;
   std::map<Key, state::MarkNumber> done_;      // in the ledger, for marks that are not swept yet
   std::map<Key, state::Expansion> left_over_;  // by an earlier life, not taken up yet

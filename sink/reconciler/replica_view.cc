@@ -7,7 +7,11 @@ namespace tandem::sink {
 
 ReplicaView::ReplicaView(const std::string& path, DocumentSet& set, std::string attribute,
                          std::string pipeline)
-    : reader_(path), set_(set), attribute_(std::move(attribute)), pipeline_(std::move(pipeline)) {
+    : path_(path),
+      reader_(path),
+      set_(set),
+      attribute_(std::move(attribute)),
+      pipeline_(std::move(pipeline)) {
   for (const DocumentSpec& spec : set_.specs()) {
     ViewDocument entry;
     entry.name = spec.name;

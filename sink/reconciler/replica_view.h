@@ -46,6 +46,8 @@ class ReplicaView {
   void rest() { reader_.rest(); }
 
   state::ReplicaReader& reader() { return reader_; }
+  const std::string& path() const { return path_; }
+  const state::ReplicaPosition& position() const { return position_; }
   const std::string& attribute() const { return attribute_; }
   /// What our attribute in this document's items names: pipeline and document.
   std::string stamp_name(const std::string& document) const { return pipeline_ + "/" + document; }
@@ -76,6 +78,7 @@ class ReplicaView {
  private:
   void compile(const std::unordered_map<std::string, state::ReplicaTable>& tables);
 
+  const std::string path_;
   state::ReplicaReader reader_;
   DocumentSet& set_;
   const std::string attribute_, pipeline_;
