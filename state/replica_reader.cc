@@ -4,7 +4,7 @@
 namespace tandem::state {
 
 ReplicaReader::ReplicaReader(const std::string& path) : database_(path, OpenMode::kReadOnly) {
-  database_.execute("PRAGMA cache_size = -16384; PRAGMA mmap_size = 268435456");
+  database_.execute("PRAGMA cache_size = -16384");
 }
 
 void ReplicaReader::renew() {

@@ -12,12 +12,16 @@
 //   row   := varint(count) value*
 //   value := 0x00                      null
 //          | 0x01                      unchanged
-//          | 0x02 varint(zigzag)       integer
+//          | 0x10+n n bytes            integer, zigzag-coded, highest byte first, n as small as
+//                                      possible: integers of one sign sort by their bytes, so that
+//                                      keys that come in order fill an index from left to right
 //          | 0x03 8 bytes              real, IEEE 754 bits, little-endian
 //          | 0x04 varint(n) n bytes    text
 //          | 0x05 varint(n) n bytes    blob
 namespace tandem::state {
 namespace {
+
+constexpr unsigned char kInteger = 0x10;  // and how many bytes follow
 
 [[noreturn]] void malformed() {
   throw Error("malformed row bytes", "", "the file is damaged; reset the state and sync again");
@@ -37,14 +41,28 @@ std::string_view take_bytes(std::string_view& bytes) {
   return taken;
 }
 
+void set_integer(std::string& out, std::uint64_t number) {
+  const int count = (std::bit_width(number) + 7) / 8;
+  out.push_back(static_cast<char>(kInteger + count));
+  for (int i = count - 1; i >= 0; --i) out.push_back(static_cast<char>(number >> (8 * i)));
+}
+
+Value take_integer(std::string_view& bytes, std::size_t count) {
+  if (count > bytes.size()) malformed();
+  std::uint64_t number = 0;
+  for (char byte : bytes.substr(0, count)) number = number << 8U | static_cast<unsigned char>(byte);
+  bytes.remove_prefix(count);
+  return Value::integer(from_zigzag(number));
+}
+
 void encode_value(const Value& value, std::string& out) {
-  out.push_back(static_cast<char>(value.kind()));
+  if (value.kind() != ValueKind::kInteger) out.push_back(static_cast<char>(value.kind()));
   switch (value.kind()) {
     case ValueKind::kNull:
     case ValueKind::kUnchanged:
       break;
     case ValueKind::kInteger:
-      put_varint(out, to_zigzag(value.as_integer()));
+      set_integer(out, to_zigzag(value.as_integer()));
       break;
     case ValueKind::kReal: {
       char raw[8];
@@ -64,13 +82,14 @@ Value take_value(std::string_view& bytes) {
   if (bytes.empty()) malformed();
   auto tag = static_cast<unsigned char>(bytes.front());
   bytes.remove_prefix(1);
+  if (tag >= kInteger && tag <= kInteger + 8) return take_integer(bytes, tag - kInteger);
   switch (static_cast<ValueKind>(tag)) {
     case ValueKind::kNull:
       return Value::null();
     case ValueKind::kUnchanged:
       return Value::unchanged();
     case ValueKind::kInteger:
-      return Value::integer(from_zigzag(take_number(bytes)));
+      break;
     case ValueKind::kReal: {
       if (bytes.size() < 8) malformed();
       std::uint64_t bits = get_fixed64(bytes);

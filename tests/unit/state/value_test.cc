@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 #include <random>
 #include <string>
@@ -56,11 +57,31 @@ TEST(Value, TellsApartWhatOnlyLooksEqual) {
   EXPECT_EQ(nan, nan);
 }
 
+TEST(Value, IntegersOfOneSignSortByTheirBytes) {
+  std::vector<std::int64_t> numbers = {0};
+  for (int bit = 0; bit < 63; ++bit) {
+    for (std::int64_t near : {-1, 0, 1}) numbers.push_back((std::int64_t{1} << bit) + near);
+  }
+  numbers.push_back(std::numeric_limits<std::int64_t>::max());
+  std::sort(numbers.begin(), numbers.end());
+  std::string before_up, before_down;
+  for (std::int64_t number : numbers) {
+    const std::string up = encode_row({Value::integer(number)});
+    const std::string down = encode_row({Value::integer(-number - 1)});
+    EXPECT_LE(before_up, up) << number;
+    EXPECT_LE(before_down, down) << -number - 1;
+    EXPECT_EQ(decode_row(up)[0].as_integer(), number);
+    EXPECT_EQ(decode_row(down)[0].as_integer(), -number - 1);
+    before_up = up;
+    before_down = down;
+  }
+}
+
 TEST(Value, RefusesBytesThatAreNoRow) {
   for (const std::string& bytes :
        {std::string(), std::string("\x01"), std::string("\x01\x09"), std::string("\x01\x03 123456"),
         std::string("\x01\x04\x05 abc"), std::string("\x00x", 2), std::string("\xff\xff\xff\xff"),
-        std::string("\x01\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")}) {
+        std::string("\x01\x19\xff\xff\xff\xff\xff\xff\xff\xff\xff")}) {
     EXPECT_THROW(decode_row(bytes), Error);
   }
 }
