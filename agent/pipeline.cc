@@ -13,6 +13,12 @@
 #include "state/ledger.h"
 
 namespace tandem::agent {
+namespace {
+
+// How long a run --once waits for a locked source before it gives up.
+constexpr std::chrono::seconds kLockPatience{30};
+
+}  // namespace
 
 class Pipeline::Impl {
  public:
@@ -34,6 +40,7 @@ class Pipeline::Impl {
 
   void run(const Pipeline& self, std::stop_token stop) {
     std::stop_source workers;
+    stop_ = workers.get_token();
     std::stop_callback forward(stop, [&] { workers.request_stop(); });
     inbox_.take();
     {
@@ -110,7 +117,7 @@ class Pipeline::Impl {
     options.attribute = config_.target.options.attribute;
     options.prune = options_.prune;
     options.made_tables = made_tables(ledger_);
-    options.assert_owner = [this] { source_->assert_owner(); };
+    options.assert_owner = [this] { source_->assert_owner(stop_); };
     return options;
   }
 
@@ -126,20 +133,28 @@ class Pipeline::Impl {
     return std::jthread([this, &workers, work = std::move(work)] {
       try {
         work();
+      } catch (const capture::SourceLocked&) {
+        // A wait that a stop ended is no failure.
+        if (!workers.stop_requested()) fail(workers);
       } catch (...) {
-        {
-          std::lock_guard lock(mutex_);
-          if (!failure_) failure_ = std::current_exception();
-        }
-        workers.request_stop();
+        fail(workers);
       }
     });
+  }
+
+  // Inside a handler: keeps the exception for run(), unless another worker failed first.
+  void fail(std::stop_source& workers) {
+    {
+      std::lock_guard lock(mutex_);
+      if (!failure_) failure_ = std::current_exception();
+    }
+    workers.request_stop();
   }
 
   // Ends the run when all that was committed at its start is in the target.
   void wait_for_all(std::stop_source& workers) {
     std::stop_token stop = workers.get_token();
-    state::SourcePosition goal = source_->newest();
+    state::SourcePosition goal = source_->newest(kLockPatience, stop);
     for (;;) {
       capture::PublisherStatus status = publisher_.status();
       if (status.epoch != 0 && !status.snapshotting &&
@@ -171,6 +186,7 @@ class Pipeline::Impl {
   mutable std::mutex mutex_;
   std::condition_variable_any stopped_;
   std::exception_ptr failure_;  // guarded by mutex_
+  std::stop_token stop_;        // of the workers, set before they start
 };
 
 Pipeline::Pipeline(const Config& config, const state::StateDirectory& directory,

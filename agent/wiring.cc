@@ -13,7 +13,7 @@ namespace {
 
 // The mistakes of a config that could not be read as a whole, and those that the source's tables
 // show in the documents that could: all at once.
-std::vector<sink::Mistake> all_mistakes(const ConfigError& error) {
+std::vector<sink::Mistake> all_mistakes(const ConfigError& error, std::stop_token stop) {
   std::vector<sink::Mistake> mistakes = error.mistakes();
   if (error.read() == nullptr || error.read()->source.path.empty()) return mistakes;
   Config readable = *error.read();
@@ -24,7 +24,7 @@ std::vector<sink::Mistake> all_mistakes(const ConfigError& error) {
     });
   });
   try {
-    auto further = check_config(readable, open_source(readable)->catalog());
+    auto further = check_config(readable, open_source(readable)->catalog(std::move(stop)));
     mistakes.insert(mistakes.end(), further.begin(), further.end());
   } catch (const state::Error&) {
     // A source that can't be opened is said once the config can be read.
@@ -37,17 +37,17 @@ std::vector<sink::Mistake> all_mistakes(const ConfigError& error) {
 
 }  // namespace
 
-Config load_checked_config(const std::string& path) {
+Config load_checked_config(const std::string& path, std::stop_token stop) {
   Config config;
   try {
     config = load_config(path);
   } catch (const ConfigError& error) {
-    throw ConfigError(path, all_mistakes(error));
+    throw ConfigError(path, all_mistakes(error, stop));
   }
   if (auto mistakes = unsupported_parts(config); !mistakes.empty()) {
     throw ConfigError(config.file, std::move(mistakes));
   }
-  capture::Catalog catalog = open_source(config)->catalog();
+  capture::Catalog catalog = open_source(config)->catalog(std::move(stop));
   if (auto mistakes = check_config(config, catalog); !mistakes.empty()) {
     throw ConfigError(config.file, std::move(mistakes));
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "agent/config.h"
@@ -14,8 +15,9 @@
 namespace tandem::agent {
 
 /// Loads the config, refuses what this version cannot run, and checks it against the source's
-/// tables. Throws ConfigError, or Error if the source cannot be opened.
-Config load_checked_config(const std::string& path);
+/// tables. Throws ConfigError, or Error if the source cannot be opened. A stop ends the wait for a
+/// locked source.
+Config load_checked_config(const std::string& path, std::stop_token stop = {});
 
 std::unique_ptr<capture::Source> open_source(const Config& config);
 std::unique_ptr<capture::SourceReader> open_source_reader(const Config& config);

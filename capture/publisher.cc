@@ -50,6 +50,10 @@ class Publisher::Impl : public Transactions {
         if (stop.stop_requested()) return;
         if (restarted_ && status().transactions == before) throw;
         restarted_ = true;
+      } catch (const SourceLocked&) {
+        // A wait that the stop ended is no failure.
+        if (!stop.stop_requested()) throw;
+        return;
       }
     }
   }
@@ -118,7 +122,7 @@ class Publisher::Impl : public Transactions {
     gap_ = false;
     start_batch();
     ended_.reset();
-    std::uint64_t epoch = source_.claim(log_.identity(), log_.read_tail().epoch);
+    std::uint64_t epoch = source_.claim(log_.identity(), log_.read_tail().epoch, stop);
     TANDEM_FAILPOINT("capture.claim.between");
     log_.claim(epoch);
     TANDEM_FAILPOINT("capture.claim.after");

@@ -21,7 +21,8 @@
 
 namespace tandem::capture {
 
-/// Another program keeps the source locked. Trying again later may well succeed.
+/// Another program keeps the source locked, or a stop was asked for while it did. Trying again
+/// later may well succeed.
 class SourceLocked : public state::Error {
  public:
   using Error::Error;
@@ -83,20 +84,23 @@ class Transactions {
   virtual void gap(std::string reason) = 0;
 };
 
+/// Where a call takes a stop token, it waits for a locked source for half a minute at most, and
+/// ends by SourceLocked soon after a stop was asked for.
 class Source {
  public:
   virtual ~Source() = default;
 
-  virtual Catalog catalog() = 0;
+  virtual Catalog catalog(std::stop_token stop = {}) = 0;
   virtual std::vector<Finding> check() = 0;
   /// Makes / removes what capture needs at the source. Idempotent.
-  virtual void install() = 0;
-  virtual void uninstall() = 0;
+  virtual void install(std::stop_token stop = {}) = 0;
+  virtual void uninstall(std::stop_token stop = {}) = 0;
 
   /// Claims the source for this log and returns the epoch to write with: 1 + the largest of the
   /// log's newest, the owner's, and Unix milliseconds. The caller claims the log with it, reads the
-  /// tail again, and calls resume().
-  virtual std::uint64_t claim(const std::string& log_identity, std::uint64_t log_epoch) = 0;
+  /// tail again, and calls resume(), which heeds the same stop.
+  virtual std::uint64_t claim(const std::string& log_identity, std::uint64_t log_epoch,
+                              std::stop_token stop = {}) = 0;
   /// Continues behind the checkpoint (none: a first snapshot). Reports a gap by itself if it must.
   virtual void resume(std::optional<state::Checkpoint> checkpoint, Transactions& out) = 0;
 
@@ -111,10 +115,13 @@ class Source {
   virtual void request_snapshot(const std::string& table) = 0;
   /// May this agent still write to the target? Throws Fenced if another has taken over.
   /// Thread-safe.
-  virtual void assert_owner() = 0;
+  virtual void assert_owner(std::stop_token stop = {}) = 0;
 
-  /// The newest position committed at the source, for lag and for `run --once`. Thread-safe.
-  virtual state::SourcePosition newest() = 0;
+  /// The newest position committed at the source, for lag and for `run --once`. Waits so long for
+  /// a locked source. Thread-safe.
+  virtual state::SourcePosition newest(
+      std::chrono::milliseconds patience = std::chrono::milliseconds(250),
+      std::stop_token stop = {}) = 0;
 };
 
 /// Reads a table of the source in chunks, for verify. A connection of its own; one thread.

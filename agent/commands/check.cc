@@ -75,9 +75,9 @@ void check_target(const Config& config, Sheet& sheet) {
 
 }  // namespace
 
-int run_check(const CommandLine& line) {
+int run_check(const CommandLine& line, std::stop_token stop) {
   Sheet sheet;
-  Config config = load_checked_config(line.config);
+  Config config = load_checked_config(line.config, stop);
   sheet.good("config", config.file + " is right: " + std::to_string(config.documents.size()) +
                            " documents over " + std::to_string(captured_tables(config).size()) +
                            " tables");

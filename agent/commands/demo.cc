@@ -135,7 +135,7 @@ class Demo {
     say("   " + styled(Style::kDim, database_ + ", config " + config_path_));
     CommandLine line;
     line.config = config_path_;
-    run_init(line);
+    run_init(line, stop_);
   }
 
   std::optional<StatusReport> status() const {
@@ -235,7 +235,7 @@ class Demo {
     auto invoice = database.query_value("SELECT max(InvoiceId) FROM Invoice");
     line.table = "Invoice";
     line.key = {state::to_display(invoice)};
-    run_explain(line);
+    run_explain(line, stop_);
     heading("Next: your own database");
     say("   tandem init --source your.db     writes a config from its tables and foreign keys");
     say("   tandem init                      installs the triggers, makes the target");

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include "agent/commands/commands.h"
 #include "agent/config_guess.h"
@@ -18,7 +19,7 @@ namespace {
 
 void say(const std::string& text) { std::puts(printable(text).c_str()); }
 
-int write_first_config(const CommandLine& line) {
+int write_first_config(const CommandLine& line, std::stop_token stop) {
   if (::access(line.config.c_str(), F_OK) == 0) {
     throw UsageError("there is a config already", line.config,
                      "run `tandem init` without --source, or name another file with -c");
@@ -26,7 +27,7 @@ int write_first_config(const CommandLine& line) {
   if (::access(line.source.c_str(), R_OK) != 0) {
     throw state::Error("cannot be read", line.source, "name an SQLite database file");
   }
-  capture::Catalog catalog = capture::open_sqlite_source(line.source, {})->catalog();
+  capture::Catalog catalog = capture::open_sqlite_source(line.source, {})->catalog(std::move(stop));
   std::ofstream file(line.config);
   file << guess_config(catalog, line.source);
   file.close();
@@ -37,25 +38,25 @@ int write_first_config(const CommandLine& line) {
   return 0;
 }
 
-int uninstall(const Config& config) {
+int uninstall(const Config& config, std::stop_token stop) {
   // The lock keeps a running agent from finding its triggers gone.
   state::StateDirectory directory = state::StateDirectory::own(config.state);
-  open_source(config)->uninstall();
+  open_source(config)->uninstall(std::move(stop));
   say("removed Tandem's triggers and tables from " + config.source.path);
   return 0;
 }
 
 }  // namespace
 
-int run_init(const CommandLine& line) {
-  if (!line.source.empty()) return write_first_config(line);
+int run_init(const CommandLine& line, std::stop_token stop) {
+  if (!line.source.empty()) return write_first_config(line, std::move(stop));
   if (::access(line.config.c_str(), F_OK) != 0) {
     throw UsageError("there is no config", line.config,
                      "write a first one with `tandem init --source FILE`, or name one with -c");
   }
-  Config config = load_checked_config(line.config);
-  if (line.uninstall) return uninstall(config);
-  open_source(config)->install();
+  Config config = load_checked_config(line.config, stop);
+  if (line.uninstall) return uninstall(config, stop);
+  open_source(config)->install(stop);
   say("source: triggers are in place at " + config.source.path);
   auto made =
       open_target(config)->create_missing([](const std::string& text) { say("target: " + text); });

@@ -61,8 +61,8 @@ int replay_from_beginning(const Config& config) {
 
 }  // namespace
 
-int run_replay(const CommandLine& line) {
-  Config config = load_checked_config(line.config);
+int run_replay(const CommandLine& line, std::stop_token stop) {
+  Config config = load_checked_config(line.config, stop);
   if (line.from == "beginning") return replay_from_beginning(config);
   state::Offset offset = 0;
   auto [end, error] =

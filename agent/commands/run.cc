@@ -90,7 +90,14 @@ StatusReport run_pipelines(const Config& config, const state::StateDirectory& di
 }  // namespace
 
 int run_sync(const CommandLine& line, std::stop_token stop) {
-  Config config = load_checked_config(line.config);
+  Config config;
+  try {
+    config = load_checked_config(line.config, stop);
+  } catch (const capture::SourceLocked&) {
+    // A wait that a stop ended is no failure.
+    if (stop.stop_requested()) return 0;
+    throw;
+  }
   if (line.role != "all") {
     throw UsageError("--role " + line.role + " needs a log that two processes can share",
                      config.file, "use log: {type: kafka}, or run without --role");

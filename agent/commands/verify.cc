@@ -189,7 +189,7 @@ void repair(const Config& config, const Result& result) {
 }  // namespace
 
 int run_verify(const CommandLine& line, std::stop_token stop) {
-  Config config = load_checked_config(line.config);
+  Config config = load_checked_config(line.config, stop);
   state::StateDirectory directory = state::StateDirectory::look(config.state);
   if (::access(directory.replica().c_str(), R_OK) != 0 ||
       ::access(directory.ledger().c_str(), R_OK) != 0) {

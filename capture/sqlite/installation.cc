@@ -1,13 +1,10 @@
 #include "capture/sqlite/installation.h"
 
 #include <algorithm>
-#include <chrono>
 #include <map>
-#include <thread>
 
 #include "capture/sqlite/index_text.h"
 #include "capture/sqlite/triggers.h"
-#include "state/failpoint.h"
 
 namespace tandem::capture {
 namespace {
@@ -178,40 +175,6 @@ void remove_installation(Database& database) {
   }
   for (const char* table : {"_tandem_log", "_tandem_tables", "_tandem_owner"}) {
     database.execute(std::string("DROP TABLE IF EXISTS ") + table);
-  }
-}
-
-void in_write_transaction(Database& database, const std::function<void()>& work,
-                          const std::function<bool()>& give_up) {
-  const auto until = std::chrono::steady_clock::now() + kLockPatience;
-  std::chrono::milliseconds pause{1};
-  for (;;) {
-    try {
-      state::Transaction transaction(database);
-      work();
-      TANDEM_FAILPOINT("capture.source.commit.before");
-      transaction.commit();
-      TANDEM_FAILPOINT("capture.source.commit.after");
-      return;
-    } catch (const state::SqliteError& error) {
-      bool stop = std::chrono::steady_clock::now() >= until || (give_up && give_up());
-      if (error.busy() && !stop) {
-        // A writer waits for nothing of ours here; the pause only spares the processor.
-        std::this_thread::sleep_for(pause);
-        pause = std::min(pause * 2, std::chrono::milliseconds(200));
-        continue;
-      }
-      if (error.busy()) {
-        throw SourceLocked("the source stayed locked for writing", database.path(),
-                           "end the application's long transaction, then start again");
-      }
-      if (error.code() == 8) {  // SQLITE_READONLY
-        throw state::Error("the source cannot be written, and Tandem keeps its triggers there",
-                           database.path(),
-                           "let this user write the file and its folder, or mount it writable");
-      }
-      throw;
-    }
   }
 }
 

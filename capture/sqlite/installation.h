@@ -11,9 +11,7 @@
 // Threads: none of its own. Errors: Error when the file cannot be written.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -56,14 +54,5 @@ void make_installation(state::Database& database, const std::vector<TableRequest
 
 /// Removes everything of Tandem's, in the caller's write transaction.
 void remove_installation(state::Database& database);
-
-/// How long one attempt waits for a lock, and all attempts together.
-inline constexpr int kLockWaitMs = 250;
-inline constexpr std::chrono::seconds kLockPatience{30};
-
-/// Runs `work` in a write transaction. Waits up to 30 seconds for the write lock, or until
-/// `give_up` says so; throws Error with what to do.
-void in_write_transaction(state::Database& database, const std::function<void()>& work,
-                          const std::function<bool()>& give_up = {});
 
 }  // namespace tandem::capture

@@ -37,10 +37,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 void check_file(Database& database, std::vector<Finding>& findings) {
   const std::string& path = database.path();
-  std::size_t slash = path.rfind('/');
-  std::string folder =
-      slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
-  if (::access(path.c_str(), W_OK) != 0 || ::access(folder.c_str(), W_OK) != 0) {
+  if (!is_writable(path)) {
     findings.push_back(
         {Level::kFailure, "source",
          path + " or its folder cannot be written, and Tandem keeps its triggers there",
@@ -133,6 +130,13 @@ void check_table(Database& database, const CapturedTable& table, bool tables_exi
 }
 
 }  // namespace
+
+bool is_writable(const std::string& path) {
+  std::size_t slash = path.rfind('/');
+  std::string folder =
+      slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
+  return ::access(path.c_str(), W_OK) == 0 && ::access(folder.c_str(), W_OK) == 0;
+}
 
 std::string nearest_table(Database& database, const std::string& name) {
   std::string nearest;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "capture/sqlite/installation.h"
+#include "capture/sqlite/lock_patience.h"
 #include "capture/sqlite/owner.h"
 #include "state/failpoint.h"
 

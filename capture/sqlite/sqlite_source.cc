@@ -7,6 +7,7 @@
 #include "capture/sqlite/catalog.h"
 #include "capture/sqlite/change_watch.h"
 #include "capture/sqlite/installation.h"
+#include "capture/sqlite/lock_patience.h"
 #include "capture/sqlite/owner.h"
 #include "capture/sqlite/preflight.h"
 #include "capture/sqlite/progress.h"
@@ -41,6 +42,7 @@ struct Session {
 
   Database database;
   std::string identity;
+  std::stop_token stop;
   OwnerRow owner;  // as this claim wrote it
   std::unique_ptr<ChangeWatch> watch;
   std::unique_ptr<Pruner> pruner;
@@ -55,9 +57,17 @@ class SqliteSource : public Source {
   SqliteSource(std::string path, std::vector<TableRequest> tables)
       : path_(std::move(path)), requests_(std::move(tables)) {}
 
-  Catalog catalog() override {
-    Database database(path_, state::OpenMode::kReadWrite);
-    return read_catalog(database, requests_);
+  Catalog catalog(std::stop_token stop) override {
+    Catalog catalog;
+    try {
+      Database database(path_, state::OpenMode::kReadWrite, kLockWaitMs);
+      while_locked_retry(path_, stop, [&] { catalog = read_catalog(database, requests_); });
+    } catch (const state::SqliteError&) {
+      // Without the right to write, a file in WAL mode cannot even be read.
+      refuse_unwritable();
+      throw;
+    }
+    return catalog;
   }
 
   std::vector<Finding> check() override {
@@ -69,18 +79,23 @@ class SqliteSource : public Source {
     }
   }
 
-  void install() override {
+  void install(std::stop_token stop) override {
+    refuse_unwritable();
     Database database(path_, state::OpenMode::kReadWrite, kLockWaitMs);
-    refuse_unusable(read_installation(database, requests_));
-    in_write_transaction(database, [&] { make_installation(database, requests_); });
+    in_write_transaction(database, stop, [&] {
+      refuse_unusable(read_installation(database, requests_));
+      make_installation(database, requests_);
+    });
   }
 
-  void uninstall() override {
+  void uninstall(std::stop_token stop) override {
+    refuse_unwritable();
     Database database(path_, state::OpenMode::kReadWrite, kLockWaitMs);
-    in_write_transaction(database, [&] { remove_installation(database); });
+    in_write_transaction(database, stop, [&] { remove_installation(database); });
   }
 
-  std::uint64_t claim(const std::string& log_identity, std::uint64_t log_epoch) override;
+  std::uint64_t claim(const std::string& log_identity, std::uint64_t log_epoch,
+                      std::stop_token stop) override;
   void resume(std::optional<state::Checkpoint> checkpoint, Transactions& out) override;
   bool poll(std::chrono::milliseconds wait, std::stop_token stop, Transactions& out) override;
 
@@ -104,13 +119,18 @@ class SqliteSource : public Source {
 
   void request_snapshot(const std::string& table) override { progress_.request_snapshot(table); }
 
-  void assert_owner() override;
+  void assert_owner(std::stop_token stop) override;
 
-  SourcePosition newest() override {
-    Database database(path_, state::OpenMode::kReadWrite);
-    state::Value there = database.query_value(
-        "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = '_tandem_log'");
-    return {there.is_null() ? 0 : max_seq(database), 0};
+  SourcePosition newest(std::chrono::milliseconds patience, std::stop_token stop) override {
+    SourcePosition newest;
+    Database database(path_, state::OpenMode::kReadWrite, kLockWaitMs);
+    auto read = [&] {
+      state::Value there = database.query_value(
+          "SELECT 1 FROM main.sqlite_master WHERE type = 'table' AND name = '_tandem_log'");
+      newest = {there.is_null() ? 0 : max_seq(database), 0};
+    };
+    while_locked_retry(path_, stop, read, patience);
+    return newest;
   }
 
  private:
@@ -118,6 +138,7 @@ class SqliteSource : public Source {
     if (!session_) throw state::Error("the source was not claimed", path_, "claim it first");
     return *session_;
   }
+  void refuse_unwritable() const;
   void refuse_unusable(const Installation& found) const;
   std::string reason_for_gap(const state::Checkpoint& checkpoint,
                              const std::optional<SourceState>& state, std::uint64_t newest);
@@ -141,6 +162,12 @@ class SqliteSource : public Source {
   OwnerRow claim_;
 };
 
+void SqliteSource::refuse_unwritable() const {
+  if (inode_of(path_) == 0 || is_writable(path_)) return;
+  throw state::Error("the source cannot be written, and Tandem keeps its triggers there", path_,
+                     "let this user write the file and its folder, or mount it writable");
+}
+
 void SqliteSource::refuse_unusable(const Installation& found) const {
   std::string what, hint;
   for (const CapturedTable& table : found.captured) {
@@ -153,11 +180,16 @@ void SqliteSource::refuse_unusable(const Installation& found) const {
                      "correct the config or the source; `tandem check` lists the choices");
 }
 
-std::uint64_t SqliteSource::claim(const std::string& log_identity, std::uint64_t log_epoch) {
+std::uint64_t SqliteSource::claim(const std::string& log_identity, std::uint64_t log_epoch,
+                                  std::stop_token stop) {
   session_.reset();
-  auto session = std::make_unique<Session>(path_, log_identity);
+  refuse_unwritable();
+  std::unique_ptr<Session> session;
+  while_locked_retry(path_, stop,
+                     [&] { session = std::make_unique<Session>(path_, log_identity); });
+  session->stop = stop;
   Database& database = session->database;
-  in_write_transaction(database, [&] {
+  in_write_transaction(database, stop, [&] {
     make_installation(database, requests_);
     session->owner = claimed(read_owner(database), log_identity, log_epoch,
                              static_cast<std::uint64_t>(unix_ms()));
@@ -209,25 +241,24 @@ std::string SqliteSource::reason_for_gap(const state::Checkpoint& checkpoint,
 
 void SqliteSource::resume(std::optional<state::Checkpoint> checkpoint, Transactions& out) {
   Database& database = session().database;
+  const std::stop_token& stop = session().stop;
   std::optional<SourceState> state;
-  {
+  if (checkpoint) state = SourceState::decode(checkpoint->source_state);
+  std::string gap;
+  while_locked_retry(path_, stop, [&] {
     state::Transaction read(database, state::Transaction::Kind::kDeferred);
     refuse_unusable(read_installation(database, requests_));
-    if (checkpoint) {
-      state = SourceState::decode(checkpoint->source_state);
-      std::string gap = reason_for_gap(*checkpoint, state, max_seq(database));
-      read.rollback();
-      if (!gap.empty()) {
-        // Positions must not go back, or readers would take what follows for a repetition.
-        std::uint64_t behind = checkpoint->position.commit + 1;
-        in_write_transaction(database, [&] {
-          Statement mark(database, "INSERT OR IGNORE INTO _tandem_log (seq, t) VALUES (?1, 0)");
-          if (max_seq(database) < behind) mark.bind(1, static_cast<std::int64_t>(behind)).run();
-        });
-        out.gap(gap);
-        checkpoint.reset();
-      }
-    }
+    if (checkpoint) gap = reason_for_gap(*checkpoint, state, max_seq(database));
+  });
+  if (!gap.empty()) {
+    // Positions must not go back, or readers would take what follows for a repetition.
+    std::uint64_t behind = checkpoint->position.commit + 1;
+    in_write_transaction(database, stop, [&] {
+      Statement mark(database, "INSERT OR IGNORE INTO _tandem_log (seq, t) VALUES (?1, 0)");
+      if (max_seq(database) < behind) mark.bind(1, static_cast<std::int64_t>(behind)).run();
+    });
+    out.gap(gap);
+    checkpoint.reset();
   }
   fresh_ = !checkpoint;
   progress_.restore(checkpoint, state);
@@ -310,9 +341,7 @@ bool SqliteSource::publish(Transactions& out, const std::stop_token& stop) {
   if (!version) return false;
   if (!follow_schema(*version)) {
     read.rollback();
-    in_write_transaction(
-        now.database, [&] { make_installation(now.database, requests_); },
-        [&] { return stop.stop_requested(); });
+    in_write_transaction(now.database, stop, [&] { make_installation(now.database, requests_); });
     return publish(out, stop);
   }
   const std::uint64_t newest = check_continuity();
@@ -366,15 +395,16 @@ bool SqliteSource::poll(std::chrono::milliseconds wait, std::stop_token stop, Tr
   return false;
 }
 
-void SqliteSource::assert_owner() {
+void SqliteSource::assert_owner(std::stop_token stop) {
   OwnerRow mine;
   {
     std::lock_guard lock(claim_mutex_);
     mine = claim_;
   }
   if (mine.epoch == 0) return;
-  Database database(path_, state::OpenMode::kReadWrite);
-  std::optional<OwnerRow> owner = read_owner(database);
+  Database database(path_, state::OpenMode::kReadWrite, kLockWaitMs);
+  std::optional<OwnerRow> owner;
+  while_locked_retry(path_, stop, [&] { owner = read_owner(database); });
   // No row, or an older one: the file was restored, which is for the next drain to find.
   if (!owner || (owner->log_identity == mine.log_identity && owner->epoch <= mine.epoch)) return;
   throw state::Fenced("another agent has taken over the source", path_,
