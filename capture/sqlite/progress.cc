@@ -86,6 +86,15 @@ TableReader* Progress::reader(std::int64_t number) {
   return nullptr;
 }
 
+void Progress::read_again(std::int64_t number) {
+  for (Table& table : tables_) {
+    if (table.tag.number != number || !table.reader) continue;
+    table.progress.snapshotting = true;
+    table.progress.next_from.clear();
+    pending_.push_back({table.reader->schema(), true});
+  }
+}
+
 void Progress::chunk(Transactions& out) {
   for (Table& table : tables_) {
     if (!table.progress.snapshotting || !table.reader) continue;

@@ -24,12 +24,14 @@ class Progress {
   /// Compares with what the file has now, and notes which schemas must be logged and which tables
   /// must be read again.
   void adopt(state::Database& database, const Installation& found);
-  /// Logs the schemas that adopt() noted.
+  /// Logs the schemas that adopt() and read_again() noted.
   void log_schemas(Transactions& out);
   bool has_schemas_to_log() const { return !pending_.empty(); }
 
   /// The readers of the tables that can be read, by number.
   TableReader* reader(std::int64_t number);
+  /// The table of this number must be read again, and is not whole until then.
+  void read_again(std::int64_t number);
   /// Hands over one chunk of the next table that is to be read, if there is one.
   void chunk(Transactions& out);
   bool snapshotting() const;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "capture/sqlite/catalog.h"
@@ -206,7 +207,7 @@ std::uint64_t SqliteSource::claim(const std::string& log_identity, std::uint64_t
   session->log_row = Statement(database, kLogRowQuery);
   session->numbers = Statement(database,
                                "SELECT DISTINCT t FROM _tandem_log WHERE seq > ?1 AND seq <= ?2 "
-                               "AND typeof(t) = 'integer'");
+                               "AND typeof(t) = 'integer' AND t > -9223372036854775807");
   session_ = std::move(session);
   std::lock_guard lock(claim_mutex_);
   claim_ = session_->owner;
@@ -357,17 +358,22 @@ bool SqliteSource::publish(Transactions& out, const std::stop_token& stop) {
   SourcePosition at = {newest, 0};
   if (!fresh_ && newest == position_.commit) at.ordinal = position_.ordinal + 1;
   out.begin(at, unix_ms());
-  progress_.log_schemas(out);
+  std::set<std::int64_t> touched;
   if (newest > after) {
     now.watch->note_activity();
-    std::vector<std::int64_t> numbers;
     now.numbers.bind(1, static_cast<std::int64_t>(after));
     now.numbers.bind(2, static_cast<std::int64_t>(newest));
-    while (now.numbers.step()) numbers.push_back(now.numbers.integer(0));
-    now.numbers.reset();
-    for (std::int64_t number : numbers) {
-      if (TableReader* reader = progress_.reader(number)) reader->changes(after, newest, out);
+    while (now.numbers.step()) {
+      std::int64_t number = now.numbers.integer(0);
+      // A negative number: more rows than those named were touched, see capture/sqlite/triggers.cc.
+      if (number < 0) progress_.read_again(-number);
+      touched.insert(number < 0 ? -number : number);
     }
+    now.numbers.reset();
+  }
+  progress_.log_schemas(out);
+  for (std::int64_t number : touched) {
+    if (TableReader* reader = progress_.reader(number)) reader->changes(after, newest, out);
   }
   TANDEM_FAILPOINT("capture.drain.middle");
   progress_.chunk(out);

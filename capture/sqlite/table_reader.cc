@@ -37,8 +37,9 @@ std::string key_list(const state::TableSchema& schema) {
   return list;
 }
 
-// ?1 and ?2: the range of seq, ?3: the table's number. The group puts the keys in order, so that
-// the searches run along the table, and large ranges spill to a temporary file.
+// ?1 and ?2: the range of seq, ?3 and ?4: the table's number and its negative. The group puts the
+// keys in order, so that the searches run along the table, and large ranges spill to a temporary
+// file.
 std::string changes_query(const TableShape& shape) {
   const state::TableSchema& schema = shape.schema;
   std::string keys = log_key_columns(schema.key.size());
@@ -56,7 +57,7 @@ std::string changes_query(const TableShape& shape) {
     }
   }
   return "SELECT " + found + ", " + column_list(schema, "r.") + " FROM (SELECT " + keys +
-         " FROM _tandem_log WHERE seq > ?1 AND seq <= ?2 AND t = ?3 GROUP BY " + keys +
+         " FROM _tandem_log WHERE seq > ?1 AND seq <= ?2 AND t IN (?3, ?4) GROUP BY " + keys +
          ") AS g LEFT JOIN main." + quote_identifier(schema.name) + " AS r ON " + join;
 }
 
@@ -144,7 +145,7 @@ void TableReader::changes(std::uint64_t after, std::uint64_t through, Transactio
   const auto columns = static_cast<int>(shape_.schema.columns.size());
   changes_.bind(1, static_cast<std::int64_t>(after));
   changes_.bind(2, static_cast<std::int64_t>(through));
-  changes_.bind(3, number_);
+  changes_.bind(3, number_).bind(4, -number_);
   bool null_key = false;
   try {
     while (changes_.step()) {

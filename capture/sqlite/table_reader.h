@@ -34,6 +34,7 @@ class TableReader {
  public:
   TableReader(state::Database& database, const CapturedTable& table);
 
+  const state::TableSchema& schema() const { return shape_.schema; }
   /// Hands over each row that the log names in (after, through], once, as it is now or as gone.
   void changes(std::uint64_t after, std::uint64_t through, Transactions& out);
   /// Hands over the next chunk and moves the progress behind it.

@@ -20,13 +20,20 @@
 //   _tandem_7_rowid_insert     BEFORE INSERT WHEN NEW.rowid <> -1
 //   _tandem_7_rowid_update     BEFORE UPDATE WHEN the rowid differs
 //
-// Before an INSERT that names no rowid, NEW.rowid is -1; asking costs much less than searching.
-// What REPLACE does to a row that was given the rowid -1 itself, and has a key besides, is not
-// seen.
+// Before an INSERT that names no rowid, NEW.rowid is -1; asking costs much less than searching. The
+// rowid -1 itself is told after the INSERT, by the number -7 instead of 7: whatever stood there may
+// be gone.
 //
-// UPDATE OF alone would not do: an INTEGER PRIMARY KEY also changes by SET rowid. Before rather
-// than after: UPDATE OR REPLACE first removes the row at the new key, and when a cascade of that
-// takes the updated row along, no AFTER trigger runs and nothing else tells of the new key.
+// Before rather than after: UPDATE OR REPLACE first removes the row at the new key, and when a
+// cascade of that takes the updated row along, no AFTER trigger runs and nothing else tells of the
+// new key.
+//
+// An application may drop an index and then a column of it, and SQLite refuses that while a trigger
+// names the column. So each such name stands one query deeper than a stand-in for NEW, OLD or the
+// row: while the column is there the name means the column, afterwards the stand-in's null, which
+// collides with nothing.
+//
+//   (SELECT (SELECT NEW.Name IS NOT OLD.Name) FROM (SELECT NULL AS Name) AS new) ...
 namespace tandem::capture {
 namespace {
 
@@ -35,25 +42,69 @@ using state::quote_identifier;
 // Named so that no column can hide NEW and OLD behind the table's own name.
 constexpr const char* kRow = "_tandem_row";
 
+// True for the index of a PRIMARY KEY or UNIQUE in the table's own text, and for the rowid.
+bool is_made_by_table(const UniqueKey& unique) {
+  return unique.index.empty() || same_name(std::string_view(unique.index).substr(0, 7), "sqlite_");
+}
+
 std::string column_name(const TableShape& shape, int column) {
   return quote_identifier(shape.schema.columns[static_cast<std::size_t>(column)].name);
 }
 
-std::string key_of(const TableShape& shape, const std::string& row) {
-  std::string list;
-  for (int column : shape.schema.key) {
-    list += (list.empty() ? "" : ", ") + row + "." + column_name(shape, column);
+// True if the application may drop the column once it has dropped its indexes: it belongs to no key
+// in the table's own text.
+bool is_droppable(const TableShape& shape, int column) {
+  const std::string& name = shape.schema.columns[static_cast<std::size_t>(column)].name;
+  bool primary = std::any_of(shape.primary_key.begin(), shape.primary_key.end(),
+                             [&](const std::string& key) { return same_name(key, name); });
+  return !primary &&
+         std::none_of(shape.uniques.begin(), shape.uniques.end(), [&](const UniqueKey& unique) {
+           return is_made_by_table(unique) &&
+                  std::any_of(unique.terms.begin(), unique.terms.end(),
+                              [&](const UniqueTerm& term) { return term.column == column; });
+         });
+}
+
+std::vector<int> droppable(const TableShape& shape, std::vector<int> columns) {
+  std::erase_if(columns, [&](int column) { return !is_droppable(shape, column); });
+  std::sort(columns.begin(), columns.end());
+  columns.erase(std::unique(columns.begin(), columns.end()), columns.end());
+  return columns;
+}
+
+// What a column that was dropped is found in.
+std::string stand_in(const TableShape& shape, const std::vector<int>& dropped,
+                     const std::string& alias) {
+  std::string values;
+  for (int column : dropped) {
+    values += (values.empty() ? "NULL AS " : ", NULL AS ") + column_name(shape, column);
   }
-  return list;
+  return "(SELECT " + values + ") AS " + alias;
+}
+
+// The value of an expression over NEW and OLD that outlives the columns it names.
+std::string outliving(const TableShape& shape, const std::vector<int>& columns,
+                      const std::vector<const char*>& rows, std::string expression) {
+  std::vector<int> dropped = droppable(shape, columns);
+  if (dropped.empty()) return expression;
+  expression = "(SELECT " + expression + ")";
+  for (const char* row : rows) {
+    expression = "(SELECT " + expression + " FROM " + stand_in(shape, dropped, row) + ")";
+  }
+  return expression;
 }
 
 std::string insert_into_log(const TableShape& shape) {
   return "INSERT INTO _tandem_log (t, " + log_key_columns(shape.schema.key.size()) + ") ";
 }
 
-std::string log_key(const TableShape& shape, std::int64_t number, const std::string& row) {
-  return insert_into_log(shape) + "VALUES (" + std::to_string(number) + ", " + key_of(shape, row) +
-         ");";
+std::string log_key(const TableShape& shape, const std::string& number, const char* row) {
+  std::string values;
+  for (int column : shape.schema.key) {
+    values += ", " + outliving(shape, {column}, {row},
+                               std::string(row) + "." + column_name(shape, column));
+  }
+  return insert_into_log(shape) + "VALUES (" + number + values + ");";
 }
 
 // The new value as it will be stored: REPLACE puts a NOT NULL column's default for a null, after
@@ -93,9 +144,29 @@ std::string over_new_row(const TableShape& shape, const std::vector<int>& column
          quote_identifier(shape.schema.name) + ")";
 }
 
-// Logs the keys of the rows that the new row collides with in this unique key.
-std::string victims_of(const TableShape& shape, const UniqueKey& unique, std::int64_t number) {
+// Every column that decides whether rows collide in the unique key.
+std::vector<int> columns_deciding(const TableShape& shape, const UniqueKey& unique) {
   std::vector<int> columns = columns_read(shape, unique);
+  for (const UniqueTerm& term : unique.terms) {
+    if (term.column >= 0) columns.push_back(term.column);
+  }
+  return columns;
+}
+
+// The key of a row in the query at hand. Columns that may be dropped go without the row's name, so
+// that a stand-in further out may answer for them.
+std::vector<std::string> key_terms(const TableShape& shape, const std::string& row) {
+  std::vector<std::string> terms;
+  for (int column : shape.schema.key) {
+    bool bare = is_droppable(shape, column);
+    terms.push_back((bare ? "" : row + ".") + column_name(shape, column));
+  }
+  return terms;
+}
+
+// Logs the keys of the rows that the new row collides with in this unique key: one at most.
+std::string victims_of(const TableShape& shape, const UniqueKey& unique, std::int64_t number) {
+  std::vector<int> read = columns_read(shape, unique);
   // Expressions may name columns by the table's own name, so the table keeps it there.
   bool plain =
       unique.where.empty() && std::none_of(unique.terms.begin(), unique.terms.end(),
@@ -111,18 +182,30 @@ std::string victims_of(const TableShape& shape, const UniqueKey& unique, std::in
   }
   for (const UniqueTerm& term : unique.terms) {
     if (term.column >= 0) {
-      both(row + "." + column_name(shape, term.column) + " COLLATE " +
+      bool bare = is_droppable(shape, term.column);
+      both((bare ? "" : row + ".") + column_name(shape, term.column) + " COLLATE " +
            quote_identifier(term.collation) + " = " + new_value(shape, term.column));
     } else {
-      both("(" + term.expression + ") = " + over_new_row(shape, columns, term.expression));
+      both("(" + term.expression + ") = " + over_new_row(shape, read, term.expression));
     }
   }
   if (!unique.where.empty()) {
     both("(" + unique.where + ")");
-    both(over_new_row(shape, columns, "(" + unique.where + ")"));
+    both(over_new_row(shape, read, "(" + unique.where + ")"));
   }
-  return insert_into_log(shape) + "SELECT " + std::to_string(number) + ", " + key_of(shape, row) +
-         " FROM " + table + (plain ? std::string(" AS ") + kRow : "") + " WHERE " + condition + ";";
+  std::string from =
+      " FROM " + table + (plain ? std::string(" AS ") + kRow : "") + " WHERE " + condition;
+  std::vector<int> named = columns_deciding(shape, unique);
+  named.insert(named.end(), shape.schema.key.begin(), shape.schema.key.end());
+  std::vector<int> dropped = droppable(shape, named);
+  std::string select = "SELECT " + std::to_string(number);
+  for (const std::string& term : key_terms(shape, row)) {
+    select += ", " + (dropped.empty() ? term : "(SELECT " + term + from + ")");
+  }
+  if (!dropped.empty()) {
+    from = " FROM " + stand_in(shape, dropped, "new") + " WHERE EXISTS (SELECT 1" + from + ")";
+  }
+  return insert_into_log(shape) + select + from + ";";
 }
 
 // True if a row can be displaced by this unique key without its key being logged anyway.
@@ -140,6 +223,21 @@ bool displaces_others(const TableShape& shape, std::size_t index) {
     if (!same_name(shape.key_collations[i], shape.schema.columns[column].collation)) return true;
   }
   return false;
+}
+
+std::vector<int> columns_deciding(const TableShape& shape,
+                                  const std::vector<const UniqueKey*>& uniques) {
+  std::vector<bool> decides(shape.schema.columns.size());
+  for (const UniqueKey* unique : uniques) {
+    for (int column : columns_deciding(shape, *unique)) {
+      decides[static_cast<std::size_t>(column)] = true;
+    }
+  }
+  std::vector<int> columns;
+  for (std::size_t i = 0; i < decides.size(); ++i) {
+    if (decides[i]) columns.push_back(static_cast<int>(i));
+  }
+  return columns;
 }
 
 // True when the update may make the row collide where it did not before.
@@ -164,42 +262,28 @@ std::string terms_differ(const TableShape& shape, const std::vector<const Unique
     if (std::find(tests.begin(), test, *test) != test) continue;
     condition += (condition.empty() ? "" : " OR ") + *test;
   }
-  return condition;
+  return outliving(shape, columns_deciding(shape, uniques), {"new", "old"}, condition);
 }
+
+// SQLite compares the names of an UPDATE OF with those that a statement sets, letter by letter, and
+// does not ask whether there is such a column.
+constexpr const char* kRowidNames = "rowid, _rowid_, oid";
 
 // " OF a, b" when nothing but naming one of the columns can change them: then a statement that
-// names none does not even start the trigger. A rowid changes by other names too, a generated
-// column by what it is made of.
+// names none does not even start the trigger. A generated column changes by what it is made of.
 std::string of_columns(const TableShape& shape, const std::vector<int>& columns) {
   std::string list;
+  bool any_rowid = false;
   for (int column : columns) {
-    bool generated = shape.schema.columns[static_cast<std::size_t>(column)].generated;
-    bool rowid = std::any_of(shape.uniques.begin(), shape.uniques.end(), [&](const auto& unique) {
-      return unique.is_rowid && !unique.terms.empty() && unique.terms.front().column == column;
-    });
-    if (generated || rowid) return "";
+    if (shape.schema.columns[static_cast<std::size_t>(column)].generated) return "";
     list += (list.empty() ? " OF " : ", ") + column_name(shape, column);
+    any_rowid =
+        any_rowid ||
+        std::any_of(shape.uniques.begin(), shape.uniques.end(), [&](const auto& unique) {
+          return unique.is_rowid && !unique.terms.empty() && unique.terms.front().column == column;
+        });
   }
-  return list;
-}
-
-// Every column that decides whether rows collide.
-std::vector<int> columns_deciding(const TableShape& shape,
-                                  const std::vector<const UniqueKey*>& uniques) {
-  std::vector<bool> decides(shape.schema.columns.size());
-  for (const UniqueKey* unique : uniques) {
-    for (int column : columns_read(shape, *unique)) {
-      decides[static_cast<std::size_t>(column)] = true;
-    }
-    for (const UniqueTerm& term : unique->terms) {
-      if (term.column >= 0) decides[static_cast<std::size_t>(term.column)] = true;
-    }
-  }
-  std::vector<int> columns;
-  for (std::size_t i = 0; i < decides.size(); ++i) {
-    if (decides[i]) columns.push_back(static_cast<int>(i));
-  }
-  return columns;
+  return any_rowid ? list + ", " + kRowidNames : list;
 }
 
 }  // namespace
@@ -229,6 +313,9 @@ std::vector<TriggerText> triggers_for(const TableShape& shape, std::int64_t numb
     rekeyed += fmt::format("{0}OLD.{1} COLLATE BINARY IS NOT NEW.{1}",
                            rekeyed.empty() ? "" : " OR ", name);
   }
+  rekeyed = outliving(shape, shape.schema.key, {"new", "old"}, rekeyed);
+  const std::string own = std::to_string(number);
+  std::string inserted = own;
   if (replace_victims) {
     std::vector<std::string> victims;
     std::vector<const UniqueKey*> uniques;
@@ -239,8 +326,9 @@ std::vector<TriggerText> triggers_for(const TableShape& shape, std::int64_t numb
       if (shape.uniques[i].terms.empty()) {
         std::string name = "NEW." + shape.rowid;
         add("_rowid_insert", "BEFORE INSERT", name + " <> -1", statement, {statement});
-        add("_rowid_update", "BEFORE UPDATE", name + " <> OLD." + shape.rowid, statement,
-            {statement});
+        add("_rowid_update", std::string("BEFORE UPDATE OF ") + kRowidNames,
+            name + " <> OLD." + shape.rowid, statement, {statement});
+        inserted = "CASE " + name + " WHEN -1 THEN -" + own + " ELSE " + own + " END";
         continue;
       }
       uniques.push_back(&shape.uniques[i]);
@@ -253,11 +341,11 @@ std::vector<TriggerText> triggers_for(const TableShape& shape, std::int64_t numb
           terms_differ(shape, uniques), body, victims);
     }
   }
-  add("_insert", "AFTER INSERT", "", log_key(shape, number, "NEW"));
-  add("_update", "AFTER UPDATE", "", log_key(shape, number, "NEW"));
+  add("_insert", "AFTER INSERT", "", log_key(shape, inserted, "NEW"));
+  add("_update", "AFTER UPDATE", "", log_key(shape, own, "NEW"));
   add("_rekey", "BEFORE UPDATE" + of_columns(shape, shape.schema.key), rekeyed,
-      log_key(shape, number, "OLD") + " " + log_key(shape, number, "NEW"));
-  add("_delete", "AFTER DELETE", "", log_key(shape, number, "OLD"));
+      log_key(shape, own, "OLD") + " " + log_key(shape, own, "NEW"));
+  add("_delete", "AFTER DELETE", "", log_key(shape, own, "OLD"));
   return triggers;
 }
 
@@ -265,14 +353,12 @@ std::vector<NamedColumn> columns_named_by_victims(const TableShape& shape) {
   std::vector<NamedColumn> named;
   for (std::size_t i = 0; i < shape.uniques.size(); ++i) {
     const UniqueKey& unique = shape.uniques[i];
-    if (unique.index.empty() || !displaces_others(shape, i)) continue;
-    // The columns of a UNIQUE in the table's own text can never be dropped.
-    if (same_name(std::string_view(unique.index).substr(0, 7), "sqlite_")) continue;
-    std::vector<int> columns = columns_read(shape, unique);
-    for (const UniqueTerm& term : unique.terms) {
-      if (term.column >= 0) columns.push_back(term.column);
+    // SQLite allows the table's name in the WHERE of an index, and nothing stands in for it.
+    if (is_made_by_table(unique) || !mentions_name(unique.where, shape.schema.name) ||
+        !displaces_others(shape, i)) {
+      continue;
     }
-    for (int column : columns) {
+    for (int column : droppable(shape, columns_read(shape, unique))) {
       named.push_back({shape.schema.columns[static_cast<std::size_t>(column)].name, unique.index});
     }
   }

@@ -86,7 +86,8 @@ TEST_F(CatalogTest, CatalogListsForeignKeysAndRows) {
 
 TEST_F(CatalogTest, CheckSaysWhatToDo) {
   app().execute(
-      "CREATE TABLE Track (id INTEGER PRIMARY KEY, n); CREATE UNIQUE INDEX tn ON Track (n);"
+      "CREATE TABLE Track (id INTEGER PRIMARY KEY, n); CREATE UNIQUE INDEX tn ON Track (n) "
+      "WHERE Track.n > 0;"
       "CREATE TABLE Maybe (k TEXT PRIMARY KEY); INSERT INTO Maybe VALUES (NULL)");
   requests_ = {table("Track"), table("Trak"), table("Maybe")};
   auto source = open_sqlite_source(path(), requests_);

@@ -89,6 +89,9 @@ class Application {
   }
   std::string maybe_null(const std::string& value) { return number(4) == 0 ? "NULL" : value; }
 
+  // -1 is what NEW.rowid says before an INSERT that names none.
+  std::string rowid() { return number(4) == 0 ? "-1" : integer(); }
+
   std::string statement() {
     switch (number(22)) {
       case 0:
@@ -99,7 +102,8 @@ class Application {
       case 2:
         return update() + " parent SET name = " + text() + " WHERE id = " + integer();
       case 3:
-        return update() + " parent SET rowid = " + integer() + " WHERE id = " + integer();
+        return update() + " parent SET " + pick({"rowid", "oid", "_ROWID_", "id"}) + " = " +
+               rowid() + " WHERE id = " + integer();
       case 4:
         return update() + " parent SET code = " + integer() + ", seen = " + maybe_null(integer()) +
                " WHERE id > " + integer();
@@ -119,13 +123,13 @@ class Application {
         return insert() + " INTO word (" + pick({"w, n, u", "w, u, n"}) + ") VALUES (" + text() +
                ", " + maybe_null(integer()) + ", " + maybe_null(integer()) + ")";
       case 11:
-        return update() + " word SET w = " + text() + ", rowid = " + integer() +
-               " WHERE w = " + text();
+        return update() + " word SET w = " + text() + ", " + pick({"rowid", "OID", "_rowid_"}) +
+               " = " + rowid() + " WHERE w = " + text();
       case 12:
-        return insert() + " INTO word (rowid, w, n) VALUES (" + integer() + ", " + text() + ", " +
+        return insert() + " INTO word (rowid, w, n) VALUES (" + rowid() + ", " + text() + ", " +
                integer() + ")";
       case 13:
-        return insert() + " INTO loose (rowid, k1, k2, v, w) VALUES (" + maybe_null(integer()) +
+        return insert() + " INTO loose (rowid, k1, k2, v, w) VALUES (" + maybe_null(rowid()) +
                ", " + key() + ", " + key() + ", " + any() + ", " + any() + ")";
       case 14:
         return update() + " loose SET k1 = k2, k2 = k1, w = " + any() + " WHERE k1 = " + key();
@@ -142,7 +146,7 @@ class Application {
                      update() + " tree SET id = 8 - id WHERE id = " + integer(),
                      "UPDATE tree SET up = " + maybe_null(integer()) + " WHERE id = " + integer()});
       case 19:
-        return insert() + " INTO folded (rowid, w, n) VALUES (" + maybe_null(integer()) + ", " +
+        return insert() + " INTO folded (rowid, w, n) VALUES (" + maybe_null(rowid()) + ", " +
                text() + ", " + any() + ")";
       case 20:
         return update() + " folded SET w = " + text() + " WHERE w = " + text();

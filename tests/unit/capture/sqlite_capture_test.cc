@@ -75,6 +75,33 @@ TEST_F(CaptureTest, ANullKeyStopsUntilItIsMended) {
   drain_and_compare();
 }
 
+TEST_F(CaptureTest, ARowidTakesWhatStoodThere) {
+  app().execute(
+      "CREATE TABLE T (k TEXT NOT NULL PRIMARY KEY, v); CREATE TABLE U (id INTEGER PRIMARY KEY, v);"
+      "INSERT INTO T (rowid, k) VALUES (-1, 'x'), (1, 'y'), (2, 'z'); INSERT INTO U VALUES (1, 1)");
+  requests_ = {table("T"), table("U")};
+  start();
+  drain_and_compare();
+  app().execute("REPLACE INTO T (rowid, k) VALUES (1, 'y1'); INSERT INTO T (k) VALUES ('more')");
+  drain_and_compare("a row was displaced");
+  std::int64_t chunks = mirror_.chunks;
+  app().execute("REPLACE INTO T (rowid, k) VALUES (-1, 'x1')");
+  EXPECT_TRUE(step());
+  drain_and_compare("the row at -1 was displaced");
+  EXPECT_EQ(mirror_.chunks, chunks + 1) << "the table is read again, and no other";
+  EXPECT_EQ(mirror_.rows("T").size(), 4U);
+  app().execute("UPDATE OR REPLACE T SET _rowid_ = -1 WHERE k = 'z'");
+  drain_and_compare("and once more");
+  for (const char* name : {"rowid", "OID", "_rowid_", "ID"}) {
+    app().execute(std::string("DELETE FROM U WHERE id > 1; UPDATE U SET (v, ") + name +
+                  ") = (v + 1, id + 10)");
+    app().execute(std::string("INSERT INTO U VALUES (1, 1); INSERT INTO U VALUES (1, 2) "
+                              "ON CONFLICT DO UPDATE SET ") +
+                  name + " = id + 100");
+    drain_and_compare(name);
+  }
+}
+
 TEST_F(CaptureTest, SnapshotInChunksBesideChanges) {
   app().execute("CREATE TABLE T (a, b, v, PRIMARY KEY (a, b)) WITHOUT ROWID");
   app().execute(
