@@ -377,16 +377,15 @@ Catalog read_catalog(Database& database, const std::vector<TableRequest>& reques
   return catalog;
 }
 
-bool has_null_key(Database& database, const TableShape& shape) {
+std::string query_of_null_keys(Database& database, const TableShape& shape) {
   for (int column : shape.schema.key) {
-    Statement probe(
-        database,
-        "SELECT 1 FROM main." + quote_identifier(shape.schema.name) + " WHERE " +
-            quote_identifier(shape.schema.columns[static_cast<std::size_t>(column)].name) +
-            " IS NULL LIMIT 1");
-    if (probe.step()) return true;
+    const std::string& name = shape.schema.columns[static_cast<std::size_t>(column)].name;
+    std::string rows =
+        quote_identifier(shape.schema.name) + " WHERE " + quote_identifier(name) + " IS NULL";
+    Statement probe(database, "SELECT 1 FROM main." + rows + " LIMIT 1");
+    if (probe.step()) return "SELECT * FROM " + rows;
   }
-  return false;
+  return "";
 }
 
 }  // namespace tandem::capture

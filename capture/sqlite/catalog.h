@@ -55,7 +55,8 @@ std::optional<TableShape> read_shape(state::Database& database, const TableReque
 /// All tables and views but SQLite's and Tandem's own.
 Catalog read_catalog(state::Database& database, const std::vector<TableRequest>& requests);
 
-/// A row whose key is null in part cannot be told from others: true if the table has one.
-bool has_null_key(state::Database& database, const TableShape& shape);
+/// A row whose key is null in part cannot be told from others. Returns a query that shows such rows,
+/// "" if the table has none.
+std::string query_of_null_keys(state::Database& database, const TableShape& shape);
 
 }  // namespace tandem::capture

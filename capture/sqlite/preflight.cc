@@ -94,11 +94,12 @@ void check_table(Database& database, const CapturedTable& table, bool tables_exi
     findings.push_back({Level::kFailure, subject, "it cannot be captured", shape.refusal});
     return;
   }
-  if (shape.key_may_be_null && has_null_key(database, shape)) {
-    findings.push_back({Level::kFailure, subject,
-                        "rows with a null in the key cannot be told from others",
-                        "give these rows a key, or name other columns in source.tables." +
-                            shape.schema.name + ".key"});
+  std::string query = shape.key_may_be_null ? query_of_null_keys(database, shape) : "";
+  if (!query.empty()) {
+    findings.push_back(
+        {Level::kFailure, subject, "rows with a null in the key cannot be told from others",
+         "give the rows of " + query + " a key, or name other columns in source.tables." +
+             shape.schema.name + ".key"});
   }
   for (const std::string& column : shape.unknown_collations) {
     findings.push_back({Level::kWarning, subject,

@@ -132,12 +132,14 @@ TableReader::TableReader(state::Database& database, const CapturedTable& table)
       pages_(database, shape_.schema) {}
 
 void TableReader::refuse_null_key() {
-  if (!shape_.key_may_be_null || !has_null_key(database_, shape_)) return;
+  std::string query = shape_.key_may_be_null ? query_of_null_keys(database_, shape_) : "";
+  if (query.empty()) return;
   throw state::Error("a row of table " + shape_.schema.name +
                          " has a null in its key, so it cannot be told from others",
                      database_.path(),
-                     "give the row a key or delete it, or name other columns in source.tables." +
-                         shape_.schema.name + ".key");
+                     "give the row a key or delete it (" + query +
+                         " shows it), or name other columns in source.tables." +
+                         shape_.schema.name + ".key; the sync then goes on where it stopped");
 }
 
 void TableReader::changes(std::uint64_t after, std::uint64_t through, Transactions& out) {
