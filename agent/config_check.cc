@@ -18,17 +18,6 @@ struct TypeOrigin {
 };
 using AttributeTypes = std::map<std::string, TypeOrigin>;
 
-std::string_view type_name(AttributeType type) {
-  switch (type) {
-    case AttributeType::kNumber:
-      return "a number";
-    case AttributeType::kBinary:
-      return "bytes";
-    default:
-      return "a string";
-  }
-}
-
 class Checker {
  public:
   Checker(Config& config, const sink::SchemaLookup& lookup,
@@ -99,9 +88,8 @@ class Checker {
       if (fresh || standing->second.type == type) continue;
       const std::string key = "documents." + spec.name + ".item." + name;
       mistakes.add(config_.line_of(key), key,
-                   "this is " + std::string(type_name(type)) + ", but in document " +
-                       standing->second.document + " it is " +
-                       std::string(type_name(standing->second.type)) +
+                   std::string("this is ") + type_name(type) + ", but in document " +
+                       standing->second.document + " it is " + type_name(standing->second.type) +
                        "; an attribute of a key has one type in all items of a table");
     }
   }

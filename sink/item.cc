@@ -12,6 +12,27 @@ bool by_name(const AttributeMap::value_type& a, const AttributeMap::value_type& 
 
 }  // namespace
 
+const char* type_name(AttributeType type) {
+  switch (type) {
+    case AttributeType::kNull:
+      return "null";
+    case AttributeType::kBool:
+      return "a boolean";
+    case AttributeType::kString:
+      return "a string";
+    case AttributeType::kNumber:
+      return "a number";
+    case AttributeType::kBinary:
+      return "bytes";
+    case AttributeType::kList:
+      return "a list";
+    case AttributeType::kMap:
+      return "a map";
+    default:
+      return "a set";
+  }
+}
+
 Attribute Attribute::boolean(bool value) {
   Attribute attribute;
   attribute.type_ = AttributeType::kBool;

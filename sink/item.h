@@ -29,6 +29,9 @@ enum class AttributeType : std::uint8_t {
   kBinarySet
 };
 
+/// "a string", "bytes", …, for people.
+const char* type_name(AttributeType type);
+
 class Attribute;
 using AttributeMap =
     std::vector<std::pair<std::string, Attribute>>;  // sorted by name, unique, once sort_map() ran

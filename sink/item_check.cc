@@ -62,27 +62,6 @@ std::size_t value_size(const Attribute& value) {
   }
 }
 
-const char* type_name(AttributeType type) {
-  switch (type) {
-    case AttributeType::kNull:
-      return "null";
-    case AttributeType::kBool:
-      return "a boolean";
-    case AttributeType::kString:
-      return "a string";
-    case AttributeType::kNumber:
-      return "a number";
-    case AttributeType::kBinary:
-      return "bytes";
-    case AttributeType::kList:
-      return "a list";
-    case AttributeType::kMap:
-      return "a map";
-    default:
-      return "a set";
-  }
-}
-
 std::string check_name(std::string_view name) {
   if (name.empty()) return "an attribute's name is empty";
   if (name.size() > kMaximumNameSize) return "an attribute's name is longer than 65,535 bytes";

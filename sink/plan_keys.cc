@@ -43,27 +43,6 @@ std::optional<AttributeType> type_of_column(const state::Column& column) {
   return std::nullopt;
 }
 
-std::string name_of(AttributeType type) {
-  switch (type) {
-    case AttributeType::kNull:
-      return "null";
-    case AttributeType::kBool:
-      return "a boolean";
-    case AttributeType::kString:
-      return "a string";
-    case AttributeType::kNumber:
-      return "a number";
-    case AttributeType::kBinary:
-      return "bytes";
-    case AttributeType::kList:
-      return "a list";
-    case AttributeType::kMap:
-      return "a map";
-    default:
-      return "a set";
-  }
-}
-
 bool may_be_key(AttributeType type) {
   return type == AttributeType::kString || type == AttributeType::kNumber ||
          type == AttributeType::kBinary;
@@ -139,7 +118,7 @@ void PlanCompiler::check_keys(const MapPlan& item, const std::string& key, int l
     const auto* constant = std::get_if<ConstantPlan>(&entry->second.node);
     if (!may_be_key(*type)) {
       mistake(line, key + "." + attribute,
-              attribute + " is " + name_of(*type) + ", but " + role +
+              attribute + " is " + type_name(*type) + ", but " + role +
                   " must come out as a string, a number or bytes");
     } else if (constant != nullptr && constant->value.text().empty()) {
       mistake(line, key + "." + attribute, attribute + " is empty, which " + role + " cannot be");
@@ -150,7 +129,7 @@ void PlanCompiler::check_keys(const MapPlan& item, const std::string& key, int l
       plan_.attribute_types.emplace_back(attribute, *type);
     } else if (known->second != *type) {
       mistake(line, key + "." + attribute,
-              attribute + " is " + name_of(*type) + " here and " + name_of(known->second) +
+              attribute + " is " + type_name(*type) + " here and " + type_name(known->second) +
                   " in the document's item; a key has one type");
     }
   };

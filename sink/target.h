@@ -66,6 +66,7 @@ struct Outcome {
 struct TargetCounters {
   std::int64_t write_calls = 0, items_written = 0, items_deleted = 0, read_calls = 0,
                items_read = 0, throttled = 0, retries = 0, conflicts = 0;
+  TargetCounters& operator+=(const TargetCounters& more);
 };
 
 struct TargetFinding {

@@ -11,17 +11,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kLongestWait{1'000};
 
-void add_counters(const TargetCounters& from, TargetCounters& to) {
-  to.write_calls += from.write_calls;
-  to.items_written += from.items_written;
-  to.items_deleted += from.items_deleted;
-  to.read_calls += from.read_calls;
-  to.items_read += from.items_read;
-  to.throttled += from.throttled;
-  to.retries += from.retries;
-  to.conflicts += from.conflicts;
-}
-
 }  // namespace
 
 class WriteSender::Impl {
@@ -113,7 +102,7 @@ class WriteSender::Impl {
   void publish() {
     WriteResults& results = pipeline_.results();
     std::lock_guard lock(mutex_);
-    add_counters(results.counters, counters_);
+    counters_ += results.counters;
     results.counters = {};
     if (results.outcomes.empty()) return;
     std::move(results.outcomes.begin(), results.outcomes.end(), std::back_inserter(outcomes_));

@@ -232,12 +232,7 @@ class LocalTarget : public Target {
 
   void add(const TargetCounters& more) {
     std::lock_guard lock(mutex_);
-    counters_.write_calls += more.write_calls;
-    counters_.items_written += more.items_written;
-    counters_.items_deleted += more.items_deleted;
-    counters_.read_calls += more.read_calls;
-    counters_.items_read += more.items_read;
-    counters_.conflicts += more.conflicts;
+    counters_ += more;
   }
 
   const std::string path_;
