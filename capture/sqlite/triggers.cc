@@ -89,7 +89,7 @@ std::string outliving(const TableShape& shape, const std::vector<int>& columns,
   if (dropped.empty()) return expression;
   expression = "(SELECT " + expression + ")";
   for (const char* row : rows) {
-    expression = "(SELECT " + expression + " FROM " + stand_in(shape, dropped, row) + ")";
+    expression = fmt::format("(SELECT {} FROM {})", expression, stand_in(shape, dropped, row));
   }
   return expression;
 }
@@ -200,7 +200,7 @@ std::string victims_of(const TableShape& shape, const UniqueKey& unique, std::in
   std::vector<int> dropped = droppable(shape, named);
   std::string select = "SELECT " + std::to_string(number);
   for (const std::string& term : key_terms(shape, row)) {
-    select += ", " + (dropped.empty() ? term : "(SELECT " + term + from + ")");
+    select += dropped.empty() ? ", " + term : fmt::format(", (SELECT {}{})", term, from);
   }
   if (!dropped.empty()) {
     from = " FROM " + stand_in(shape, dropped, "new") + " WHERE EXISTS (SELECT 1" + from + ")";
@@ -328,7 +328,7 @@ std::vector<TriggerText> triggers_for(const TableShape& shape, std::int64_t numb
         add("_rowid_insert", "BEFORE INSERT", name + " <> -1", statement, {statement});
         add("_rowid_update", std::string("BEFORE UPDATE OF ") + kRowidNames,
             name + " <> OLD." + shape.rowid, statement, {statement});
-        inserted = "CASE " + name + " WHEN -1 THEN -" + own + " ELSE " + own + " END";
+        inserted = fmt::format("CASE {0} WHEN -1 THEN -{1} ELSE {1} END", name, own);
         continue;
       }
       uniques.push_back(&shape.uniques[i]);
