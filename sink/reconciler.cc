@@ -140,9 +140,8 @@ class Reconciler::Impl {
     if (progress_.may_write()) {
       expansions_.refresh();
       intake_.refill(kDirtyInMemory / 2);
-      fill(round);
+      busy |= fill(round);
     }
-    busy |= round.size() > 0;
     round.prepare();
     RoundCounts counts = round.record();
     progress_.built += counts.built;
@@ -212,7 +211,8 @@ class Reconciler::Impl {
     return true;
   }
 
-  void fill(Round& round) {
+  // False if there was nothing to take.
+  bool fill(Round& round) {
     const bool shared = expansions_.ready() && queue_.size() < kDirtyInMemory;
     const auto fitting = static_cast<std::size_t>(kRoundBytes / document_bytes_) + 1;
     const std::size_t most = std::min(options_.round_documents, fitting);
@@ -223,15 +223,17 @@ class Reconciler::Impl {
       if (dirty == nullptr) break;
       round.add(*dirty, view_.build(dirty->document, dirty->root));
     }
+    bool stepped = false;
     if (shared && round.size() < most) {
-      expansions_.take(most - round.size(), [&round](Dirty& dirty, BuiltDocument built) {
+      stepped = expansions_.take(most - round.size(), [&round](Dirty& dirty, BuiltDocument built) {
         round.add(dirty, std::move(built));
       });
     }
-    if (round.size() == 0) return;
+    if (round.size() == 0) return stepped;
     // Grows at once, falls slowly: large documents often come together.
     const double average = static_cast<double>(round.bytes()) / static_cast<double>(round.size());
     document_bytes_ = std::max({1.0, average, document_bytes_ * 0.75});
+    return true;
   }
 
   void add(const std::string& document, const std::string& root) {

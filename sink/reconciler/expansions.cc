@@ -209,8 +209,9 @@ std::vector<Expansions::Running*> Expansions::in_turn() {
   return turns;
 }
 
-void Expansions::take(std::size_t documents, const Take& take) {
+bool Expansions::take(std::size_t documents, const Take& take) {
   const std::size_t most = std::min(documents, kStep);
+  bool stepped = false;
   for (Running* running : in_turn()) {
     if (documents == 0) break;
     if (!may_step(*running)) continue;
@@ -222,8 +223,10 @@ void Expansions::take(std::size_t documents, const Take& take) {
     }
     documents -= limit;
     last_stepped_ = key_of(running->row.document, running->row.path, running->row.values);
+    stepped = true;
   }
   ask_ahead(most);
+  return stepped;
 }
 
 // The next step is built while this one is recorded and sent.

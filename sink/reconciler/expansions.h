@@ -43,8 +43,9 @@ class Expansions {
   void interrupt(int document);
   /// Whether a step could be taken now.
   bool ready();
-  /// Takes the next steps into the round, of about so many documents.
-  void take(std::size_t documents, const Take& take);
+  /// Takes the next steps into the round, of about so many documents. True if a step was made: one
+  /// of the closing walk may look at many items and find no document to take.
+  bool take(std::size_t documents, const Take& take);
   /// Writes what has been reached into the ledger's open transaction. True if anything was written.
   bool record();
 
