@@ -32,11 +32,9 @@ class Pipeline::Impl {
         documents_(config.documents, config.target.tables),
         relations_(documents_),
         publisher_(*source_, *log_, publisher_options(directory)),
-        reconciler_(directory.replica(), ledger_, *target_, documents_, reconciler_options()),
+        reconciler_(directory.replica(), ledger_, ready_target(), documents_, reconciler_options()),
         fold_(*log_, relations_, fold_options(directory)),
-        inbox_(directory.inbox(), publisher_, fold_, reconciler_) {
-    refuse_unready_target();
-  }
+        inbox_(directory.inbox(), publisher_, fold_, reconciler_) {}
 
   void run(const Pipeline& self, std::stop_token stop) {
     std::stop_source workers;
@@ -58,6 +56,7 @@ class Pipeline::Impl {
       }
     }
     if (options_.tick) options_.tick(self);
+    confirm_ownership();
     if (failure_) std::rethrow_exception(failure_);
   }
 
@@ -119,6 +118,36 @@ class Pipeline::Impl {
     options.made_tables = made_tables(ledger_);
     options.assert_owner = [this] { source_->assert_owner(stop_); };
     return options;
+  }
+
+  // A new ledger reads what stands at the target. Whoever wrote there before must have lost the
+  // source by then, or what it writes meanwhile would never be seen.
+  sink::Target& ready_target() {
+    refuse_unready_target();
+    if (ledger_.fresh()) log_->claim(source_->claim(log_->identity(), log_->read_tail().epoch));
+    return *target_;
+  }
+
+  // What was sent last may have reached the target after another agent took over and read it: the
+  // other one is told, whatever ended this run.
+  void confirm_ownership() {
+    if (!reconciler_.sent_unconfirmed()) return;
+    try {
+      source_->assert_owner();
+    } catch (const state::Fenced&) {
+      if (!failure_) failure_ = std::current_exception();
+      try {
+        source_->report_late_writes();
+      } catch (const state::Error& error) {
+        log_warning(
+            "could not tell the agent that has taken over what was sent last; run `tandem "
+            "verify --deep --repair` there: " +
+            std::string(error.what()));
+      }
+    } catch (const state::Error&) {
+      // A source that can't be asked says nothing against us.
+      return;
+    }
   }
 
   void refuse_unready_target() {

@@ -116,6 +116,10 @@ class Source {
   /// May this agent still write to the target? Throws Fenced if another has taken over.
   /// Thread-safe.
   virtual void assert_owner(std::stop_token stop = {}) = 0;
+  /// This agent was fenced, and what it sent last may have reached the target after its successor
+  /// looked there: tells the successor, which then reads both ends anew. Does nothing if no other
+  /// agent has taken over. Thread-safe.
+  virtual void report_late_writes() = 0;
 
   /// The newest position committed at the source, for lag and for `run --once`. Waits so long for
   /// a locked source. Thread-safe.

@@ -46,7 +46,7 @@ class Reconciler::Impl {
       : options_(std::move(options)),
         ledger_(ledger),
         target_(target),
-        lease_(options_.assert_owner, options_.lease),
+        lease_(std::make_shared<OwnerLease>(options_.assert_owner, options_.lease)),
         occupied_(rebuild_ledger(ledger, target, documents.targets(), options_.pipeline,
                                  options_.attribute)),
         view_(replica_path, documents, options_.attribute, options_.pipeline),
@@ -57,7 +57,9 @@ class Reconciler::Impl {
         intake_(view_, ledger, queue_),
         first_loads_(view_, ledger, options_.made_tables, occupied_),
         progress_(view_, ledger, queue_, quarantine_, flights_, expansions_, intake_, counts_),
-        ready_(view_.documents().size(), false) {}
+        ready_(view_.documents().size(), false) {
+    target_.set_guard([lease = lease_] { lease->renew(); });
+  }
 
   void run(std::stop_token stop) {
     look();
@@ -120,6 +122,8 @@ class Reconciler::Impl {
     expansions_.look_for_orphans(document);
   }
 
+  bool sent_unconfirmed() const { return lease_->unconfirmed(); }
+
   StatusBoard board_;
 
  private:
@@ -152,7 +156,7 @@ class Reconciler::Impl {
     const bool sending = flights_.has_planned();
     ledger_.commit(sending);
     if (sending) {
-      lease_.renew();
+      lease_->renew();
       flights_.submit(stop);
     }
     return busy;
@@ -271,8 +275,10 @@ class Reconciler::Impl {
     }
     view_.rest();
     std::unique_lock lock(mutex_);
-    wake_.wait_for(lock, stop, kIdle, [this] { return woken_; });
+    const bool woken = wake_.wait_for(lock, stop, kIdle, [this] { return woken_; });
     woken_ = false;
+    lock.unlock();
+    if (!woken && !stop.stop_requested()) lease_->confirm();
   }
 
   // A clean stop waits for the answers that are still to come; what has none stays unknown.
@@ -292,7 +298,7 @@ class Reconciler::Impl {
   ReconcilerOptions options_;
   state::Ledger& ledger_;
   Target& target_;
-  OwnerLease lease_;
+  std::shared_ptr<OwnerLease> lease_;  // shared with the target, which may outlive all this
   std::vector<std::string> occupied_;
   ReplicaView view_;
   DirtyQueue queue_;
@@ -321,6 +327,7 @@ Reconciler::~Reconciler() = default;
 void Reconciler::run(std::stop_token stop) { impl_->run(std::move(stop)); }
 void Reconciler::wake() { impl_->wake(); }
 ReconcilerStatus Reconciler::status() const { return impl_->board_.status(); }
+bool Reconciler::sent_unconfirmed() const { return impl_->sent_unconfirmed(); }
 bool Reconciler::wait_applied(state::Offset offset, std::stop_token stop) {
   return impl_->board_.wait_applied(offset, std::move(stop));
 }

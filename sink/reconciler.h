@@ -26,8 +26,8 @@ struct ReconcilerOptions {
   std::string attribute = "_tandem";
   std::size_t round_documents = 2000;  // documents built in one round
   bool prune = false;                  // delete the items of documents that are no longer declared
-  std::function<void()>
-      assert_owner;  // throws Fenced; called before sends when the last call is older than `lease`
+  std::function<void()> assert_owner;  // throws Fenced; called before sends when the last call is
+                                       // older than `lease`, from the thread that sends
   std::chrono::milliseconds lease{2000};
   std::vector<std::string>
       made_tables;  // target tables that init just made: first loads may be batched
@@ -57,6 +57,9 @@ class Reconciler {
   /// The replica has committed something. Thread-safe.
   void wake();
   ReconcilerStatus status() const;
+  /// True if something was sent since `assert_owner` last said that all before was ours to send: if
+  /// another agent has taken over meanwhile, it must be told. Thread-safe.
+  bool sent_unconfirmed() const;
   /// Blocks until everything that the replica holds at `offset` is settled, or stop. Thread-safe.
   bool wait_applied(state::Offset offset, std::stop_token stop);
 

@@ -4,9 +4,9 @@
 // refused it for good; throttling and retryable failures are retried inside (jittered backoff) and
 // never dropped. A conditional write passes only if the item is absent, carries no stamp of ours,
 // is older, or is of the same version with the predecessor's hash. Outcomes come in any order; the
-// caller does not submit a key again before its outcome came. Threads: one thread calls submit,
-// wait and read; scan may run on another. Errors: Error when the target cannot be used at all (no
-// such table, no permission, wrong credentials).
+// caller does not submit a key again before its outcome came. Nothing is sent that the guard does
+// not let pass. Threads: one thread calls submit, wait and read; scan may run on another. Errors:
+// Error when the target cannot be used at all (no such table, no permission, wrong credentials).
 #pragma once
 
 #include <chrono>
@@ -83,6 +83,11 @@ class Target {
  public:
   virtual ~Target() = default;
 
+  /// `may_send` is called at the last moment before a write leaves, on whichever thread sends. What
+  /// it throws ends the writing: nothing more is sent, what is on its way still gets its outcomes,
+  /// and then wait() throws the same. Set it before the first submit.
+  void set_guard(std::function<void()> may_send) { may_send_ = std::move(may_send); }
+
   virtual std::vector<TargetFinding> check(CheckDepth depth) = 0;
   /// Makes tables and indexes that are missing and waits until they are usable. Says each by `say`.
   /// Returns the names of the tables it made.
@@ -105,6 +110,9 @@ class Target {
                     const std::function<bool(std::vector<Item>&)>& page) = 0;
 
   virtual TargetCounters counters() const = 0;
+
+ protected:
+  std::function<void()> may_send_;
 };
 
 /// True if a write with this stamp may replace what stands there: the one condition of the design,

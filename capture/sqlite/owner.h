@@ -10,7 +10,9 @@
 //     pruned        every row of _tandem_log up to this seq may have been let go
 //     since         the first epoch of an unbroken chain of claims by this log on this very file,
 //                   each of which the log knows when the next is made; a checkpoint of an older
-//                   epoch belongs to another file or another history
+//                   epoch belongs to another file or another history. A fenced agent that may have
+//                   written to the target late breaks its successor's chain: it sets `since` above
+//                   the successor's epoch
 //
 // Threads: none of its own. Errors: SqliteError of the connection.
 #pragma once

@@ -44,7 +44,8 @@ struct Session {
   Database database;
   std::string identity;
   std::stop_token stop;
-  OwnerRow owner;  // as this claim wrote it
+  OwnerRow owner;               // as this claim wrote it
+  std::uint64_t log_epoch = 0;  // the log's newest when it was claimed
   std::unique_ptr<ChangeWatch> watch;
   std::unique_ptr<Pruner> pruner;
   Statement schema_version, state, log_row, numbers;
@@ -121,6 +122,7 @@ class SqliteSource : public Source {
   void request_snapshot(const std::string& table) override { progress_.request_snapshot(table); }
 
   void assert_owner(std::stop_token stop) override;
+  void report_late_writes() override;
 
   SourcePosition newest(std::chrono::milliseconds patience, std::stop_token stop) override {
     SourcePosition newest;
@@ -196,12 +198,13 @@ std::uint64_t SqliteSource::claim(const std::string& log_identity, std::uint64_t
                              static_cast<std::uint64_t>(unix_ms()));
     write_owner(database, session->owner);
   });
+  session->log_epoch = log_epoch;
   session->watch = std::make_unique<ChangeWatch>(database, path_);
   session->pruner =
       std::make_unique<Pruner>(database, log_identity, session->owner.epoch, session->owner.pruned);
   session->schema_version = Statement(database, "PRAGMA schema_version");
   session->state = Statement(database,
-                             "SELECT log_identity, epoch, pruned, "
+                             "SELECT log_identity, epoch, pruned, since, "
                              "ifnull((SELECT max(seq) FROM _tandem_log), 0) "
                              "FROM _tandem_owner WHERE id = 1");
   session->log_row = Statement(database, kLogRowQuery);
@@ -221,8 +224,8 @@ std::string SqliteSource::reason_for_gap(const state::Checkpoint& checkpoint,
   std::uint64_t commit = checkpoint.position.commit;
   if (!state) return "the log's checkpoint cannot be read by this version";
   if (state->epoch < owner.since) {
-    return "the source was restored, replaced, or fed another log since this log left it, or this "
-           "log was put back from an older copy";
+    return "the source was restored, replaced, or fed another log since this log left it, this log "
+           "was put back from an older copy, or a fenced agent wrote late";
   }
   if (state->inode != session().watch->inode()) return "another file stands at the source's path";
   if (owner.pruned > commit) {
@@ -243,6 +246,10 @@ std::string SqliteSource::reason_for_gap(const state::Checkpoint& checkpoint,
 void SqliteSource::resume(std::optional<state::Checkpoint> checkpoint, Transactions& out) {
   Database& database = session().database;
   const std::stop_token& stop = session().stop;
+  if (!checkpoint && session().log_epoch != 0 && session().owner.since > session().log_epoch) {
+    // Nothing to continue from, and the chain of claims broke since this log was first claimed.
+    out.gap("another agent had the source meanwhile, or wrote late");
+  }
   std::optional<SourceState> state;
   if (checkpoint) state = SourceState::decode(checkpoint->source_state);
   std::string gap;
@@ -297,7 +304,8 @@ std::uint64_t SqliteSource::check_continuity() {
   std::string identity = now.state.text(0);
   auto epoch = static_cast<std::uint64_t>(now.state.integer(1));
   auto pruned = static_cast<std::uint64_t>(now.state.integer(2));
-  auto newest = static_cast<std::uint64_t>(now.state.integer(3));
+  auto since = static_cast<std::uint64_t>(now.state.integer(3));
+  auto newest = static_cast<std::uint64_t>(now.state.integer(4));
   now.state.reset();
   if (identity != now.identity || epoch > now.owner.epoch) {
     throw state::Fenced("another agent has taken over the source", path_,
@@ -306,6 +314,7 @@ std::uint64_t SqliteSource::check_continuity() {
   if (epoch < now.owner.epoch || pruned < now.pruner->pruned()) {
     throw replaced("the source was restored from an older copy");
   }
+  if (since > now.owner.epoch) throw replaced("an agent that was fenced may have written late");
   if (fresh_) return newest;
   if (newest < position_.commit ||
       (position_.commit != 0 && hash_log_row(now.log_row, position_.commit) != row_hash_)) {
@@ -415,6 +424,22 @@ void SqliteSource::assert_owner(std::stop_token stop) {
   if (!owner || (owner->log_identity == mine.log_identity && owner->epoch <= mine.epoch)) return;
   throw state::Fenced("another agent has taken over the source", path_,
                       "stop one of the two; this one has stopped writing");
+}
+
+void SqliteSource::report_late_writes() {
+  OwnerRow mine;
+  {
+    std::lock_guard lock(claim_mutex_);
+    mine = claim_;
+  }
+  if (mine.epoch == 0) return;
+  Database database(path_, state::OpenMode::kReadWrite, kLockWaitMs);
+  in_write_transaction(database, [&] {
+    std::optional<OwnerRow> owner = read_owner(database);
+    if (!owner || (owner->log_identity == mine.log_identity && owner->epoch <= mine.epoch)) return;
+    owner->since = owner->epoch + 1;
+    write_owner(database, *owner);
+  });
 }
 
 }  // namespace

@@ -174,7 +174,7 @@ class DynamodbTarget : public Target {
     if (!sender_) {
       auto started = std::make_unique<WriteSender>(
           Session(options_.endpoint, options_.region), tables_, target_options_,
-          WriteSenderOptions{options_.connections, options_.patience});
+          WriteSenderOptions{options_.connections, options_.patience, may_send_});
       std::lock_guard lock(mutex_);
       sender_ = std::move(started);
     }

@@ -30,6 +30,8 @@ struct Lane {
   HeaderList headers;
   HttpExchange* exchange = nullptr;
   std::size_t largest_answer = 0;
+  const std::function<void()>* may_send = nullptr;
+  std::exception_ptr* refusal = nullptr;
   char error[CURL_ERROR_SIZE] = {};
 };
 
@@ -39,6 +41,18 @@ std::size_t take_answer(char* data, std::size_t size, std::size_t count, void* u
   if (lane->exchange->answer.size() + bytes > lane->largest_answer) return 0;
   lane->exchange->answer.append(data, bytes);
   return bytes;
+}
+
+// libcurl calls it between the connection and the request. No exception may pass through libcurl.
+int ask_before_request(void* user, char*, char*, int, int) {
+  auto* lane = static_cast<Lane*>(user);
+  try {
+    (*lane->may_send)();
+    return CURL_PREREQFUNC_OK;
+  } catch (...) {
+    *lane->refusal = std::current_exception();
+    return CURL_PREREQFUNC_ABORT;
+  }
 }
 
 }  // namespace
@@ -65,6 +79,7 @@ class HttpClient::Impl {
 
   std::size_t room() const { return options_.connections - in_flight_; }
   std::size_t in_flight() const { return in_flight_; }
+  std::exception_ptr refusal() const { return refusal_; }
   void wake() { curl_multi_wakeup(multi_.get()); }
 
   void start(HttpExchange& exchange) {
@@ -130,6 +145,12 @@ class HttpClient::Impl {
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_answer);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, &lane);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, &lane);
+    if (options_.may_send) {
+      lane.may_send = &options_.may_send;
+      lane.refusal = &refusal_;
+      curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, ask_before_request);
+      curl_easy_setopt(easy, CURLOPT_PREREQDATA, &lane);
+    }
     if (!options_.use_proxy) curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
   }
 
@@ -156,7 +177,7 @@ class HttpClient::Impl {
       exchange.answer.clear();
       exchange.failure = lane->error[0] != 0 ? lane->error : curl_easy_strerror(code);
       exchange.refused = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
-                         code == CURLE_COULDNT_RESOLVE_PROXY;
+                         code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_ABORTED_BY_CALLBACK;
     }
     curl_multi_remove_handle(multi_.get(), easy);
     lane->exchange = nullptr;
@@ -170,12 +191,14 @@ class HttpClient::Impl {
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::vector<Lane*> free_;
   std::size_t in_flight_ = 0;
+  std::exception_ptr refusal_;
 };
 
 HttpClient::HttpClient(HttpOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 HttpClient::~HttpClient() = default;
 std::size_t HttpClient::room() const { return impl_->room(); }
 std::size_t HttpClient::in_flight() const { return impl_->in_flight(); }
+std::exception_ptr HttpClient::refusal() const { return impl_->refusal(); }
 void HttpClient::start(HttpExchange& exchange) { impl_->start(exchange); }
 void HttpClient::run(std::chrono::milliseconds wait, std::vector<HttpExchange*>& finished) {
   impl_->run(wait, finished);

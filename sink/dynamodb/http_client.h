@@ -3,10 +3,13 @@
 // Promise: a started exchange comes back exactly once, finished, from run(); either with an HTTP
 // status and a body, or with the reason why there is none (then the request may or may not have
 // arrived). Threads: all calls on one thread, but wake(). Errors: Error if libcurl cannot be used.
+// What `may_send` throws is kept for refusal(): exchanges that it stopped come back as refused.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
+#include <exception>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,7 +23,7 @@ struct HttpExchange {
   int status = 0;        // 0: no answer
   std::string answer;    // the answer's body
   std::string failure;   // why there is no answer, for people
-  bool refused = false;  // no connection was made: the request has certainly not arrived
+  bool refused = false;  // nothing was sent: the request has certainly not arrived
 };
 
 struct HttpOptions {
@@ -30,6 +33,7 @@ struct HttpOptions {
   std::chrono::milliseconds timeout{30'000};
   bool use_proxy = true;  // the environment's
   std::size_t largest_answer = 64U << 20U;
+  std::function<void()> may_send;  // asked before each request, once its connection stands
 };
 
 class HttpClient {
@@ -45,6 +49,8 @@ class HttpClient {
   void start(HttpExchange& exchange);
   /// Moves bytes, waiting up to `wait` for something to move, and appends finished exchanges.
   void run(std::chrono::milliseconds wait, std::vector<HttpExchange*>& finished);
+  /// What `may_send` has thrown last; null if it never did.
+  std::exception_ptr refusal() const;
   /// Ends the waiting of run() early. From any thread.
   void wake();
 

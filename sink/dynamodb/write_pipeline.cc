@@ -22,14 +22,19 @@ bool is_own(const Stamp& found, const Stamp& sent) {
 
 WritePipeline::WritePipeline(Session session, std::vector<TargetTable> tables,
                              TargetOptions target_options, std::size_t connections,
-                             std::chrono::seconds patience)
+                             std::chrono::seconds patience, std::function<void()> may_send)
     : session_(std::move(session)),
       tables_(std::move(tables)),
       target_options_(std::move(target_options)),
       patience_(patience),
       backoff_(std::random_device{}()),
       gathered_(tables_.size()),
-      http_(session_.http_options(connections)) {}
+      http_(guarded(session_.http_options(connections), std::move(may_send))) {}
+
+HttpOptions WritePipeline::guarded(HttpOptions options, std::function<void()> may_send) {
+  options.may_send = std::move(may_send);
+  return options;
+}
 
 void WritePipeline::add(Job job) {
   if (job.write.unconditional && !job.write.deletion) return gather(std::move(job));
@@ -63,6 +68,14 @@ void WritePipeline::run(std::chrono::milliseconds wait) {
     sent_.erase(entry);
     finish(std::move(call));
   }
+  if (http_.refusal()) end_refused();
+}
+
+/// Nothing more may be sent. What was sent before is waited for, since its outcome is known then.
+void WritePipeline::end_refused() {
+  ready_.clear();
+  delayed_.clear();
+  if (sent_.empty()) std::rethrow_exception(http_.refusal());
 }
 
 void WritePipeline::gather(Job job) {

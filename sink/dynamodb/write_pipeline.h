@@ -3,11 +3,13 @@
 //
 // Promise: every job that add() took gets one outcome, unless run() throws. Threads: one, but
 // wake(). Errors: Error when the service refuses everything (credentials, permission, no table) or
-// could not be reached for `patience`.
+// could not be reached for `patience`; what `may_send` throws, once what had been sent before has
+// its outcomes.
 #pragma once
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -30,7 +32,8 @@ struct WriteResults {
 class WritePipeline {
  public:
   WritePipeline(Session session, std::vector<TargetTable> tables, TargetOptions target_options,
-                std::size_t connections, std::chrono::seconds patience);
+                std::size_t connections, std::chrono::seconds patience,
+                std::function<void()> may_send = {});
 
   void add(Job job);
   /// Batches that are not full are ready to go, too.
@@ -51,6 +54,8 @@ class WritePipeline {
   CallPointer new_call(WriteCall::Kind kind, std::size_t table);
   void recycle(CallPointer call);
   void start_due();
+  void end_refused();
+  static HttpOptions guarded(HttpOptions options, std::function<void()> may_send);
   static bool later(const CallPointer& a, const CallPointer& b) { return a->due > b->due; }
   void start(CallPointer call);
   const char* encode(WriteCall& call);

@@ -18,7 +18,7 @@ class WriteSender::Impl {
   Impl(Session session, std::vector<TargetTable> tables, TargetOptions target_options,
        WriteSenderOptions options)
       : pipeline_(std::move(session), std::move(tables), std::move(target_options),
-                  options.connections, options.patience),
+                  options.connections, options.patience, std::move(options.may_send)),
         thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
   ~Impl() {
@@ -68,6 +68,7 @@ class WriteSender::Impl {
         publish();
       }
     } catch (...) {
+      publish();  // what was taken before it came to this
       std::lock_guard lock(mutex_);
       error_ = std::current_exception();
       arrived_.notify_all();
@@ -133,7 +134,7 @@ class WriteSender::Impl {
 WriteSender::WriteSender(Session session, std::vector<TargetTable> tables,
                          TargetOptions target_options, WriteSenderOptions options)
     : impl_(std::make_unique<Impl>(std::move(session), std::move(tables), std::move(target_options),
-                                   options)) {}
+                                   std::move(options))) {}
 WriteSender::~WriteSender() = default;
 void WriteSender::send(std::vector<Job>& jobs, bool flush) { impl_->send(jobs, flush); }
 void WriteSender::take(std::chrono::milliseconds wait, std::vector<Outcome>& outcomes,

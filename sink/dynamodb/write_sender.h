@@ -5,10 +5,11 @@
 // any more, and jobs without one may or may not have been written. Threads: send, take and
 // outstanding on the caller's thread; the destructor joins the sender's. Errors: Error when the
 // service refuses everything (credentials, permission, no table) or could not be reached for
-// `patience`.
+// `patience`; what `may_send` throws.
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -20,6 +21,7 @@ namespace tandem::sink {
 struct WriteSenderOptions {
   std::size_t connections = 32;
   std::chrono::seconds patience{300};
+  std::function<void()> may_send;  // as in sink/target.h
 };
 
 class WriteSender {

@@ -62,6 +62,7 @@ class LocalTarget : public Target {
     try {
       TANDEM_FAILPOINT("local.commit.before");
       state::Transaction transaction(database_);
+      if (may_send_) may_send_();
       expire_tombstones();
       for (const Write& write : pending_) made.push_back(apply(write, counted));
       transaction.commit();

@@ -88,6 +88,45 @@ TEST_F(OwnershipTest, TheSameLogClaimedAgainFencesToo) {
   EXPECT_THROW(source_->assert_owner(), state::Fenced);
 }
 
+TEST_F(OwnershipTest, AFencedAgentThatWroteLateHasItsSuccessorReadAnew) {
+  app().execute("CREATE TABLE T (id INTEGER PRIMARY KEY, v); INSERT INTO T VALUES (1, 1), (2, 2)");
+  requests_ = {table("T")};
+  MemoryLog other("ffffffffffffffffffffffffffffffff");
+  auto fenced = open_sqlite_source(path(), requests_);
+  other.claim(fenced->claim(other.identity(), 0));
+  fenced->report_late_writes();
+  EXPECT_EQ(read_owner(app())->since, read_owner(app())->epoch) << "it is the owner itself";
+
+  start();
+  drain_and_compare();
+  fenced->report_late_writes();
+  expect_replaced();
+  reclaim();
+  drain_and_compare();
+  EXPECT_EQ(mirror_.gaps, 1);
+  start();
+  drain_and_compare();
+  EXPECT_EQ(mirror_.gaps, 1);
+
+  fenced->report_late_writes();  // while the successor does not run
+  start();
+  drain_and_compare();
+  EXPECT_EQ(mirror_.gaps, 2);
+}
+
+TEST_F(OwnershipTest, ALateWriteBeforeTheSuccessorsFirstCheckpointIsAGapToo) {
+  app().execute("CREATE TABLE T (id INTEGER PRIMARY KEY, v); INSERT INTO T VALUES (1, 1), (2, 2)");
+  requests_ = {table("T")};
+  MemoryLog other("ffffffffffffffffffffffffffffffff");
+  auto fenced = open_sqlite_source(path(), requests_);
+  other.claim(fenced->claim(other.identity(), 0));
+  start();
+  fenced->report_late_writes();
+  start();
+  drain_and_compare();
+  EXPECT_EQ(mirror_.gaps, 1);
+}
+
 TEST_F(OwnershipTest, AnotherLogsTurnIsAGap) {
   begin();
   MemoryLog other("ffffffffffffffffffffffffffffffff");

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <future>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -71,6 +73,41 @@ std::map<std::uint64_t, Outcome> settle(Target& target, std::size_t count) {
   }
   EXPECT_EQ(settled.size(), count);
   return settled;
+}
+
+TEST(DynamodbTarget, SendsNothingThatTheGuardDoesNotLetPass) {
+  std::atomic<int> arrived = 0;
+  std::promise<void> answer;
+  std::shared_future<void> may_answer = answer.get_future().share();
+  ScriptedEndpoint endpoint([&](const std::string&, const std::string&) {
+    ++arrived;
+    may_answer.wait();
+    return ScriptedAnswer();
+  });
+  std::unique_ptr<Target> target = open(endpoint);
+  target->set_guard([&] {
+    if (arrived > 0) throw state::Fenced("another agent has taken over", "", "stop");
+  });
+  target->submit(write_of(1, 1));
+  std::vector<Outcome> outcomes;
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (arrived == 0 && std::chrono::steady_clock::now() < until) {
+    target->wait(std::chrono::milliseconds(1), outcomes);
+  }
+  for (int i = 2; i < 40; ++i) target->submit(write_of(static_cast<std::uint64_t>(i), 1));
+  // The one on its way still gets its outcome, then all ends.
+  target->wait(std::chrono::milliseconds(50), outcomes);
+  EXPECT_TRUE(outcomes.empty());
+  answer.set_value();
+  EXPECT_THROW(
+      while (std::chrono::steady_clock::now() < until) {
+        target->wait(std::chrono::milliseconds(50), outcomes);
+      },
+      state::Fenced);
+  ASSERT_EQ(outcomes.size(), 1U);
+  EXPECT_EQ(outcomes[0].ticket, 1U);
+  EXPECT_EQ(outcomes[0].kind, Kind::kDone);
+  EXPECT_EQ(arrived, 1);
 }
 
 TEST(DynamodbTarget, SendsTheDesignsCondition) {

@@ -89,6 +89,16 @@ TEST_F(LocalTargetTest, WritesNewerAndRefusesOlder) {
   EXPECT_EQ(find_attribute(*read("a"), "Value")->text(), "two");
 }
 
+TEST_F(LocalTargetTest, WritesNothingThatTheGuardDoesNotLetPass) {
+  ASSERT_EQ(send(put("a", "one", 1)).kind, Outcome::Kind::kDone);
+  target_->set_guard([] { throw state::Fenced("another agent has taken over", "", "stop"); });
+  target_->submit(put("a", "two", 2));
+  std::vector<Outcome> outcomes;
+  EXPECT_THROW(target_->wait(std::chrono::milliseconds(0), outcomes), state::Fenced);
+  EXPECT_TRUE(outcomes.empty());
+  EXPECT_EQ(find_attribute(*target_->read(0, {key_of("a")})[0], "Value")->text(), "one");
+}
+
 TEST_F(LocalTargetTest, SameVersionNeedsThePredecessor) {
   Write first = put("a", "one", 10);
   state::Hash hash = first.stamp.hash;

@@ -390,6 +390,36 @@ TEST(Reconciler, AsksTheSourceWhoOwnsItBeforeItSends) {
   world.expect_equal();
 }
 
+TEST(Reconciler, KnowsWhetherWhatItSentWasItsToSend) {
+  World world;
+  std::atomic<bool> taken_over = false;
+  world.assert_owner = [&] {
+    if (taken_over) throw state::Fenced("another agent has taken over", "", "stop");
+  };
+  world.begin();
+  world.thing(1, "a", "one");
+  world.snapshot();
+  world.start();
+  EXPECT_FALSE(world.reconciler->sent_unconfirmed());
+  ASSERT_TRUE(world.settle());
+  auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (world.reconciler->sent_unconfirmed() && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_FALSE(world.reconciler->sent_unconfirmed()) << "asked again when all was quiet";
+
+  world.begin();
+  world.thing(1, "a", "two");
+  world.target.before_wait = [&] { taken_over = true; };
+  world.end();
+  while (!world.ended() && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  ASSERT_TRUE(world.ended()) << "a quiet agent that was fenced finds out";
+  EXPECT_TRUE(world.reconciler->sent_unconfirmed());
+  EXPECT_THROW(std::rethrow_exception(world.failure), state::Fenced);
+}
+
 // ── unknown items ────────────────────────────────────────────────────────────────────────────────
 
 TEST(Reconciler, ItemsInFlightAtACrashAreReadBack) {
