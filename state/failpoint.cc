@@ -101,7 +101,8 @@ class Failpoints {
       auto found = points_.find(name);
       if (found == points_.end() || ++found->second.passed != found->second.at) return;
       if (found->second.action == Action::kKill) ::kill(::getpid(), SIGKILL);
-      if (found->second.action == Action::kStop) ::kill(::getpid(), SIGSTOP);
+      // To this very thread: by way of another one it would come to a stop somewhat later.
+      if (found->second.action == Action::kStop) ::raise(SIGSTOP);
       if (found->second.action != Action::kError) return;
     }
     throw Error("stopped by failpoint", std::string(name), "a test asked for it");
