@@ -50,8 +50,10 @@ void FoldWorker::run(std::stop_token stop) {
       synced = Clock::now();
     }
   }
+  // A run that ends before it was time leaves nothing behind either, however often it is repeated.
   replica.flush();
-  replica.sync();
+  replica.sweep(options_.ledger_path);
+  log_.prune(replica.sync());
   publish(replica, false);
 }
 

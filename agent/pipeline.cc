@@ -25,6 +25,7 @@ class Pipeline::Impl {
   Impl(const Config& config, const state::StateDirectory& directory, PipelineOptions options)
       : config_(config),
         options_(std::move(options)),
+        forward_(options_.stop, [this] { workers_.request_stop(); }),
         log_(open_log(config, directory)),
         source_(open_source(config)),
         target_(open_target(config)),
@@ -32,13 +33,13 @@ class Pipeline::Impl {
         documents_(config.documents, config.target.tables),
         relations_(documents_),
         publisher_(*source_, *log_, publisher_options(directory)),
-        reconciler_(directory.replica(), ledger_, ready_target(), documents_, reconciler_options()),
+        reconciler_(directory.replica(), ledger_, claimed_target(), documents_,
+                    reconciler_options()),
         fold_(*log_, relations_, fold_options(directory)),
         inbox_(directory.inbox(), publisher_, fold_, reconciler_) {}
 
   void run(const Pipeline& self, std::stop_token stop) {
-    std::stop_source workers;
-    stop_ = workers.get_token();
+    std::stop_source& workers = workers_;
     std::stop_callback forward(stop, [&] { workers.request_stop(); });
     inbox_.take();
     {
@@ -116,15 +117,17 @@ class Pipeline::Impl {
     options.attribute = config_.target.options.attribute;
     options.prune = options_.prune;
     options.made_tables = made_tables(ledger_);
-    options.assert_owner = [this] { source_->assert_owner(stop_); };
+    options.assert_owner = [this] { source_->assert_owner(workers_.get_token()); };
     return options;
   }
 
-  // A new ledger reads what stands at the target. Whoever wrote there before must have lost the
-  // source by then, or what it writes meanwhile would never be seen.
-  sink::Target& ready_target() {
+  // The target for one who may use it: nothing is read there or sent before the claim. An agent
+  // that lost the source by it may go on until its lease has run out. That is waited for, twice as
+  // long for what is on its way, so that all it sends comes before whatever we read and send.
+  sink::Target& claimed_target() {
     refuse_unready_target();
-    if (ledger_.fresh()) log_->claim(source_->claim(log_->identity(), log_->read_tail().epoch));
+    publisher_.claim(workers_.get_token());
+    if (source_->took_over()) std::this_thread::sleep_for(2 * sink::kLease);
     return *target_;
   }
 
@@ -133,7 +136,7 @@ class Pipeline::Impl {
   void confirm_ownership() {
     if (!reconciler_.sent_unconfirmed()) return;
     try {
-      source_->assert_owner();
+      source_->assert_owner(workers_.get_token());
     } catch (const state::Fenced&) {
       if (!failure_) failure_ = std::current_exception();
       try {
@@ -201,6 +204,8 @@ class Pipeline::Impl {
 
   const Config& config_;
   PipelineOptions options_;
+  std::stop_source workers_;
+  std::stop_callback<std::function<void()>> forward_;
   state::Offset fold_from_ = 0;
   std::unique_ptr<state::EmbeddedLog> log_;
   std::unique_ptr<capture::Source> source_;
@@ -215,7 +220,6 @@ class Pipeline::Impl {
   mutable std::mutex mutex_;
   std::condition_variable_any stopped_;
   std::exception_ptr failure_;  // guarded by mutex_
-  std::stop_token stop_;        // of the workers, set before they start
 };
 
 Pipeline::Pipeline(const Config& config, const state::StateDirectory& directory,

@@ -25,6 +25,8 @@ struct PipelineOptions {
   bool prune = false;
   /// Called about five times a second on the thread of run().
   std::function<void(const class Pipeline&)> tick;
+  /// The stop that run() is given, heeded while the pipeline is being made as well.
+  std::stop_token stop;
 };
 
 struct PipelineStatus {

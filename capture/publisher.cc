@@ -39,6 +39,14 @@ class Publisher::Impl : public Transactions {
   Impl(Source& source, state::ChangeLog& log, PublisherOptions options)
       : source_(source), log_(log), options_(std::move(options)) {}
 
+  void claim(const std::stop_token& stop) {
+    std::uint64_t epoch = source_.claim(log_.identity(), log_.read_tail().epoch, stop);
+    TANDEM_FAILPOINT("capture.claim.between");
+    log_.claim(epoch);
+    TANDEM_FAILPOINT("capture.claim.after");
+    claimed_ = epoch;
+  }
+
   void run(const std::stop_token& stop) {
     for (;;) {
       std::int64_t before = status().transactions;
@@ -122,10 +130,8 @@ class Publisher::Impl : public Transactions {
     gap_ = false;
     start_batch();
     ended_.reset();
-    std::uint64_t epoch = source_.claim(log_.identity(), log_.read_tail().epoch, stop);
-    TANDEM_FAILPOINT("capture.claim.between");
-    log_.claim(epoch);
-    TANDEM_FAILPOINT("capture.claim.after");
+    if (!claimed_) claim(stop);
+    const std::uint64_t epoch = *std::exchange(claimed_, std::nullopt);
     state::LogTail tail = log_.read_tail();
     if (!restart_reason_.empty()) {
       gap(std::exchange(restart_reason_, {}));
@@ -215,6 +221,7 @@ class Publisher::Impl : public Transactions {
   steady_clock::time_point batch_started_, last_append_;
   std::optional<state::Checkpoint> ended_;  // of the newest whole transaction in the batch
   std::int64_t transactions_ = 0, changes_ = 0, snapshot_rows_ = 0;
+  std::optional<std::uint64_t> claimed_;  // the epoch of a claim that no session has used
   bool restarted_ = false;
   bool gap_ = false;  // this session began with a gap
 
@@ -227,6 +234,7 @@ Publisher::Publisher(Source& source, state::ChangeLog& log, PublisherOptions opt
     : impl_(std::make_unique<Impl>(source, log, std::move(options))) {}
 Publisher::~Publisher() = default;
 // NOLINTNEXTLINE(performance-unnecessary-value-param): a thread's function takes its token so
+void Publisher::claim(std::stop_token stop) { impl_->claim(stop); }
 void Publisher::run(std::stop_token stop) { impl_->run(stop); }
 PublisherStatus Publisher::status() const { return impl_->status(); }
 void Publisher::request_snapshot(const std::string& table) { impl_->request_snapshot(table); }

@@ -39,7 +39,10 @@ class Publisher {
  public:
   Publisher(Source& source, state::ChangeLog& log, PublisherOptions options);
   ~Publisher();
-  /// Claims source and log and publishes until stopped.
+  /// Claims source and log. Before run(), for a caller to which it matters what comes after the
+  /// claim; otherwise run() does it. Heeds the stop that run() will be given.
+  void claim(std::stop_token stop);
+  /// Publishes until stopped.
   void run(std::stop_token stop);
   PublisherStatus status() const;
   /// Asks for a table to be read again; thread-safe.

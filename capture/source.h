@@ -101,6 +101,8 @@ class Source {
   /// tail again, and calls resume(), which heeds the same stop.
   virtual std::uint64_t claim(const std::string& log_identity, std::uint64_t log_epoch,
                               std::stop_token stop = {}) = 0;
+  /// Whether the last claim took the source from another agent, which may not know it yet.
+  virtual bool took_over() const = 0;
   /// Continues behind the checkpoint (none: a first snapshot). Reports a gap by itself if it must.
   virtual void resume(std::optional<state::Checkpoint> checkpoint, Transactions& out) = 0;
 

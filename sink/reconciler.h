@@ -21,6 +21,9 @@
 
 namespace tandem::sink {
 
+/// How long an assertion of ownership at the source is trusted.
+inline constexpr std::chrono::milliseconds kLease{500};
+
 struct ReconcilerOptions {
   std::string pipeline;  // the config's name; items carry "pipeline/document"
   std::string attribute = "_tandem";
@@ -28,7 +31,7 @@ struct ReconcilerOptions {
   bool prune = false;                  // delete the items of documents that are no longer declared
   std::function<void()> assert_owner;  // throws Fenced; called before sends when the last call is
                                        // older than `lease`, from the thread that sends
-  std::chrono::milliseconds lease{2000};
+  std::chrono::milliseconds lease{kLease};
   std::vector<std::string>
       made_tables;  // target tables that init just made: first loads may be batched
 };

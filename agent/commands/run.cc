@@ -62,6 +62,7 @@ StatusReport run_pipelines(const Config& config, const state::StateDirectory& di
       PipelineOptions options;
       options.once = line.once;
       options.prune = line.prune;
+      options.stop = stop;
       options.tick = [&](const Pipeline& pipeline) {
         reporter.tick(pipeline);
         got_going = got_going || pipeline.got_going();
@@ -72,7 +73,8 @@ StatusReport run_pipelines(const Config& config, const state::StateDirectory& di
     } catch (const state::Fenced&) {
       throw;
     } catch (const capture::SourceLocked& error) {
-      if (line.once || stop.stop_requested()) throw;
+      if (stop.stop_requested()) return {};  // a wait that a stop ended is no failure
+      if (line.once) throw;
       log_warning(std::string(error.what()) + " (trying again)");
     } catch (const state::Error& error) {
       if (line.once || !got_going || stop.stop_requested()) throw;

@@ -46,6 +46,7 @@ struct Session {
   std::stop_token stop;
   OwnerRow owner;               // as this claim wrote it
   std::uint64_t log_epoch = 0;  // the log's newest when it was claimed
+  bool took_over = false;
   std::unique_ptr<ChangeWatch> watch;
   std::unique_ptr<Pruner> pruner;
   Statement schema_version, state, log_row, numbers;
@@ -98,6 +99,7 @@ class SqliteSource : public Source {
 
   std::uint64_t claim(const std::string& log_identity, std::uint64_t log_epoch,
                       std::stop_token stop) override;
+  bool took_over() const override { return session().took_over; }
   void resume(std::optional<state::Checkpoint> checkpoint, Transactions& out) override;
   bool poll(std::chrono::milliseconds wait, std::stop_token stop, Transactions& out) override;
 
@@ -194,8 +196,9 @@ std::uint64_t SqliteSource::claim(const std::string& log_identity, std::uint64_t
   Database& database = session->database;
   in_write_transaction(database, stop, [&] {
     make_installation(database, requests_);
-    session->owner = claimed(read_owner(database), log_identity, log_epoch,
-                             static_cast<std::uint64_t>(unix_ms()));
+    const std::optional<OwnerRow> found = read_owner(database);
+    session->owner = claimed(found, log_identity, log_epoch, static_cast<std::uint64_t>(unix_ms()));
+    session->took_over = found && session->owner.since == session->owner.epoch;
     write_owner(database, session->owner);
   });
   session->log_epoch = log_epoch;
@@ -434,7 +437,7 @@ void SqliteSource::report_late_writes() {
   }
   if (mine.epoch == 0) return;
   Database database(path_, state::OpenMode::kReadWrite, kLockWaitMs);
-  in_write_transaction(database, [&] {
+  in_write_transaction(database, {}, [&] {
     std::optional<OwnerRow> owner = read_owner(database);
     if (!owner || (owner->log_identity == mine.log_identity && owner->epoch <= mine.epoch)) return;
     owner->since = owner->epoch + 1;
