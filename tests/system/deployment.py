@@ -126,6 +126,8 @@ class Deployment:
             changes.get("binary", self.binary), directory, self.config, self.source
         )
         other.environment = {**self.environment, "TANDEM_STATE": str(other.state)}
+        if "endpoint" in changes:
+            other.environment["DYNAMODB_ENDPOINT"] = changes["endpoint"]
         other.running = self.running
         return other
 

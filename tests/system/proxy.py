@@ -13,13 +13,15 @@ class Proxy:
     """counts[operation] is how many calls went through or were refused.
 
     refuse(operation) may return (status, error type, message) to answer in DynamoDB's stead;
-    swallow(operation) true lets the call through and drops the connection instead of answering.
+    swallow(operation) true lets the call through and drops the connection instead of answering;
+    hold(operation) may take its time before the call goes through.
     """
 
     def __init__(self, server):
         self.counts = collections.Counter()
         self.refuse = lambda operation: None
         self.swallow = lambda operation: False
+        self.hold = lambda operation: None
         self._lock = threading.Lock()
         proxy = self
 
@@ -42,6 +44,7 @@ class Proxy:
                     proxy.counts[operation] += 1
                     refusal = proxy.refuse(operation)
                     swallowed = not refusal and proxy.swallow(operation)
+                proxy.hold(operation)
                 if refusal:
                     status, kind, message = refusal
                     kind = "com.amazonaws.dynamodb.v20120810#" + kind
