@@ -136,8 +136,8 @@ class Reconciler::Impl {
   bool turn(std::stop_token stop) {
     flights_.gather(std::chrono::milliseconds(0));
     look();
+    if (!distrust_after_gap(stop)) return false;
     Round round(parts());
-    distrust_after_gap();
     ledger_.begin();
     bool busy = land();
     take_requests();
@@ -164,17 +164,22 @@ class Reconciler::Impl {
 
   // A gap may mean that this state directory was put back from an older copy: the target then holds
   // what this ledger never knew. Reading it back is cheap against being wrong. A new log's own
-  // first gap (behind its first epoch) comes before anything was written.
-  void distrust_after_gap() {
+  // first gap (behind its first epoch) comes before anything was written. False if a stop cut it
+  // short.
+  bool distrust_after_gap(const std::stop_token& stop) {
     constexpr state::Offset kFirstGap = 2;
     const std::string gap = std::to_string(view_.gap());
-    if (view_.gap() <= kFirstGap || ledger_.meta("gap") == gap) return;
-    distrust_ledger(ledger_, target_, view_.targets(), options_.pipeline, options_.attribute);
+    if (view_.gap() <= kFirstGap || ledger_.meta("gap") == gap) return true;
+    if (!distrust_ledger(ledger_, target_, view_.targets(), options_.pipeline, options_.attribute,
+                         stop)) {
+      return false;
+    }
     ledger_.begin();
     ledger_.set_meta("gap", gap);
     ledger_.commit(true);
     forget_undeclared(view_, ledger_, quarantine_, queue_, options_.prune);
     counts_.count_anew();
+    return true;
   }
 
   // Moves to the replica's newest commit.

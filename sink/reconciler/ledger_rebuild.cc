@@ -7,15 +7,18 @@ namespace tandem::sink {
 namespace {
 
 // Puts the items of the pipeline that stand at the target into the ledger, as unknown and without a
-// root, but for those that it knows. Returns the tables in which anything stands.
+// root, but for those that it knows. Returns the tables in which anything stands. Ends early when a
+// stop is asked for.
 std::vector<std::string> adopt_items(state::Ledger& ledger, Target& target,
                                      const std::vector<TargetTable>& tables,
-                                     const std::string& pipeline, const std::string& attribute) {
+                                     const std::string& pipeline, const std::string& attribute,
+                                     const std::stop_token& stop = {}) {
   std::vector<std::string> occupied;
   const std::string prefix = pipeline + "/";
-  for (std::size_t table = 0; table < tables.size(); ++table) {
+  for (std::size_t table = 0; table < tables.size() && !stop.stop_requested(); ++table) {
     bool found = false;
     target.scan(table, true, [&](std::vector<Item>& items) {
+      if (stop.stop_requested()) return false;
       found = true;
       ledger.begin();
       for (const Item& item : items) {
@@ -54,12 +57,14 @@ std::vector<std::string> rebuild_ledger(state::Ledger& ledger, Target& target,
   return occupied;
 }
 
-void distrust_ledger(state::Ledger& ledger, Target& target, const std::vector<TargetTable>& tables,
-                     const std::string& pipeline, const std::string& attribute) {
+bool distrust_ledger(state::Ledger& ledger, Target& target, const std::vector<TargetTable>& tables,
+                     const std::string& pipeline, const std::string& attribute,
+                     const std::stop_token& stop) {
   ledger.begin();
   ledger.distrust_items();
   ledger.commit(false);
-  adopt_items(ledger, target, tables, pipeline, attribute);
+  adopt_items(ledger, target, tables, pipeline, attribute, stop);
+  return !stop.stop_requested();
 }
 
 }  // namespace tandem::sink

@@ -2,6 +2,7 @@
 // scan and never by writing everything again.
 #pragma once
 
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,9 @@ std::vector<std::string> rebuild_ledger(state::Ledger& ledger, Target& target,
 
 /// After a gap: makes every item unknown, and adds those at the target that the ledger does not
 /// know. The full pass that follows a gap reads back the former and deletes those of the latter
-/// that nothing yields. May be repeated.
-void distrust_ledger(state::Ledger& ledger, Target& target, const std::vector<TargetTable>& tables,
-                     const std::string& pipeline, const std::string& attribute);
+/// that nothing yields. False if a stop was asked for meanwhile: it has to be repeated.
+bool distrust_ledger(state::Ledger& ledger, Target& target, const std::vector<TargetTable>& tables,
+                     const std::string& pipeline, const std::string& attribute,
+                     const std::stop_token& stop);
 
 }  // namespace tandem::sink

@@ -33,6 +33,7 @@ class FakeTarget : public Target {
   int die_after = -1;             // dies when so many more writes have been submitted
   std::set<std::string> refused;  // values of the attribute `Note` that are rejected for good
   std::function<void()> before_wait;  // called by each wait
+  std::function<void()> before_scan;  // called by each scan
 
   std::map<Key, Item> items;
   std::vector<Write> log;  // every write ever submitted
@@ -87,6 +88,7 @@ class FakeTarget : public Target {
 
   void scan(std::size_t table, bool, const std::function<bool(std::vector<Item>&)>& page) override {
     ++scans;
+    if (before_scan) before_scan();
     std::vector<Item> found;
     for (const auto& [key, item] : items) {
       if (key.first == table) found.push_back(item);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 
 #include "reconciler_world.h"
 
@@ -585,6 +586,26 @@ TEST_F(StatePutBack, WhatOnlyTheNewerStateKnewIsMadeRight) {
   ASSERT_TRUE(world.settle());
   EXPECT_EQ(world.target.writes, writes);
   EXPECT_EQ(world.target.reads, reads);
+}
+
+TEST_F(StatePutBack, AStopWhileTheTargetIsReadForgetsNothing) {
+  go_on_and_put_back();
+  world.target.scans = 0;
+  std::promise<void> scanning, asked;
+  world.target.before_scan = [&] {
+    scanning.set_value();
+    asked.get_future().wait();
+  };
+  world.start();
+  scanning.get_future().wait();
+  world.ask_to_stop();
+  asked.set_value();
+  world.stop();
+  EXPECT_EQ(world.target.scans, 1);
+  world.target.before_scan = nullptr;
+  world.open_ledger();
+  ASSERT_TRUE(world.settle());
+  expect_mended();
 }
 
 TEST_F(StatePutBack, ItemsOfUndeclaredDocumentsGoOnlyWhenPruned) {

@@ -209,6 +209,8 @@ class World {
       ended_.request_stop();
     });
   }
+  /// The reconciler ends by itself; stop() waits for that.
+  void ask_to_stop() { thread_.request_stop(); }
   void stop() {
     if (thread_.joinable()) {
       thread_.request_stop();
