@@ -123,7 +123,7 @@ class Verifier {
   // Source, replica, source again: a replica that differs from a source that stood still differs
   // for good.
   void recheck(const state::TableSchema& schema, ReplicaRows& rows, const state::Row& key) {
-    auto deadline = Clock::now() + options_.patience;
+    auto deadline = Clock::now() + patience_;
     for (;;) {
       auto [first, position] = source_.read_row(schema, key);
       while (!passed(position) && Clock::now() < deadline && !stop_.stop_requested()) {
@@ -139,6 +139,7 @@ class Verifier {
       }
       if (Clock::now() >= deadline || stop_.stop_requested()) {
         ++report_.pending;
+        patience_ = {};  // an agent that does not keep up with one row does not with the next one
         return;
       }
     }
@@ -164,6 +165,7 @@ class Verifier {
 
   capture::SourceReader& source_;
   const RowVerifierOptions& options_;
+  std::chrono::milliseconds patience_ = options_.patience;  // with the next row that is on its way
   std::stop_token stop_;
   state::ReplicaReader replica_;
   RowReport report_;

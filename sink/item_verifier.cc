@@ -71,6 +71,7 @@ class Verifier {
       : target_(target),
         documents_(documents),
         options_(options),
+        patience_(options.patience),
         stop_(std::move(stop)),
         replica_(options.replica_path),
         ledger_(options.ledger_path) {}
@@ -160,7 +161,7 @@ class Verifier {
   // after.
   void recheck(const std::shared_ptr<const Document>& document, const std::string& root) {
     if (dead_.contains({document->name(), root})) return;
-    auto deadline = Clock::now() + options_.patience;
+    auto deadline = Clock::now() + patience_;
     for (;;) {
       replica_.renew();
       if (!dirty(document->name(), root)) {
@@ -185,11 +186,18 @@ class Verifier {
         }
       }
       if (Clock::now() >= deadline || stop_.stop_requested()) {
-        ++report_.pending;
+        give_up_waiting();
         return;
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
+  }
+
+  // An agent that does not keep up with one document does not with the next one either: waiting
+  // for each of them would take for ever.
+  void give_up_waiting() {
+    ++report_.pending;
+    patience_ = {};
   }
 
   bool same_build(const std::shared_ptr<const Document>& document, const std::string& root,
@@ -234,7 +242,7 @@ class Verifier {
 
   void recheck_surplus(const Seen::Entry& entry) {
     const TargetTable& table = documents_.targets()[entry.table];
-    auto deadline = Clock::now() + options_.patience;
+    auto deadline = Clock::now() + patience_;
     Item key = decode_key(entry.key, table.key);
     for (;;) {
       auto found = target_.read(entry.table, {key});
@@ -258,7 +266,7 @@ class Verifier {
         return;
       }
       if (Clock::now() >= deadline || stop_.stop_requested()) {
-        ++report_.pending;
+        give_up_waiting();
         return;
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -317,6 +325,7 @@ class Verifier {
   Target& target_;
   DocumentSet& documents_;
   const ItemVerifierOptions& options_;
+  std::chrono::milliseconds patience_;  // with the next document that something is on its way for
   std::stop_token stop_;
   state::ReplicaReader replica_;
   state::LedgerReader ledger_;
