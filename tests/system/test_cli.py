@@ -65,6 +65,7 @@ def test_a_missing_config_is_2(local):
     assert "not-there.yaml" in result.err
 
 
+@pytest.mark.quick
 def test_each_command_on_a_synced_database(local, small_source):
     assert "init" in local.run("check").expect(DONE, FAILED).out
     local.sync()

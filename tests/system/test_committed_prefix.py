@@ -3,6 +3,8 @@
 import threading
 import time
 
+import pytest
+
 import oracle_chinook as oracle
 from eventually import eventually
 from reader import SamplingReader
@@ -20,6 +22,7 @@ def orders_only(application):
     )
 
 
+@pytest.mark.quick
 def test_no_order_is_ever_half_of_a_transaction(deploy, small_source, dynamodb, seed):
     tandem = deploy(small_source, endpoint=dynamodb.endpoint)
     tandem.init()

@@ -72,6 +72,7 @@ def test_a_backup_put_back_under_a_running_agent(synced, small_source, dynamodb,
     application.close()
 
 
+@pytest.mark.quick
 def test_a_backup_of_our_state_put_back(synced, small_source, dynamodb, tmp_path, seed):
     """An old state believes old hashes and knows nothing of newer items: all is read back."""
     shutil.copytree(synced.state, tmp_path / "old-state")

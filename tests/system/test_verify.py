@@ -79,6 +79,7 @@ def test_harm_is_found_named_and_mended(synced, small_source, dynamodb, harm, fl
     synced.run("verify", *flags).expect(DONE)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("beside_an_agent", [True, False])
 def test_an_item_that_nothing_yields_is_found_and_deleted(
     synced, small_source, dynamodb, beside_an_agent

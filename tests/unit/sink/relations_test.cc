@@ -10,6 +10,7 @@
 
 #include "document_fixture.h"
 #include "sink/builder.h"
+#include "tests/unit/sanitizer.h"
 
 namespace tandem::sink {
 namespace {
@@ -445,7 +446,7 @@ TEST(Property, EveryDocumentThatChangesIsMarked) {
     seed = static_cast<unsigned>(std::stoul(given));
   }
   std::size_t changed_count = 0, marked_count = 0, standing = 0;
-  for (unsigned round = 0; round < 12; ++round) {
+  for (unsigned round = 0; round < testing_support::rounds(12U); ++round) {
     RandomRows random(seed + round);
     SCOPED_TRACE("TANDEM_SEED=" + std::to_string(seed + round));
     std::size_t wide_at = random.below(2) == 0 ? 1000 : static_cast<std::size_t>(random.below(3));

@@ -16,6 +16,7 @@
 #include "state/failpoint.h"
 #include "state/replica.h"
 #include "temporary_directory.h"
+#include "tests/unit/sanitizer.h"
 
 namespace tandem::state {
 namespace {
@@ -219,7 +220,7 @@ TEST(ReplicaPropertyTest, IsTheSourceAfterSomeTransactionWhateverHappens) {
   const char* given = ::getenv("TANDEM_SEED");
   std::uint64_t seed =
       given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device()();
-  int histories = given != nullptr ? 1 : 12;
+  int histories = given != nullptr ? 1 : testing_support::rounds(12);
   for (int i = 0; i < histories && !testing::Test::HasFailure(); ++i, ++seed) {
     SCOPED_TRACE("TANDEM_SEED=" + std::to_string(seed));
     TemporaryDirectory directory;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "state/sqlite.h"
+#include "tests/unit/sanitizer.h"
 
 namespace tandem::state {
 namespace {
@@ -43,7 +44,7 @@ TEST(StorageAffinityTest, AgreesWithSqlite) {
   std::mt19937_64 random(seed);
   std::vector<Value> values = awkward_values();
   constexpr char kLetters[] = "0123456789..++--eE  a\t";
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < testing_support::rounds(3000); ++i) {
     std::string text(random() % 7, ' ');
     for (char& c : text) c = kLetters[random() % (sizeof kLetters - 1)];
     values.push_back(Value::text(std::move(text)));
