@@ -58,19 +58,15 @@ void FoldWorker::run(std::stop_token stop) {
 }
 
 void FoldWorker::take_requests(state::Replica& replica) {
-  std::vector<std::function<void(state::Marks&)>> marks;
-  std::vector<state::Offset> replays;
+  std::vector<Request> requests;
   {
     std::lock_guard lock(mutex_);
-    marks.swap(mark_requests_);
-    replays.swap(replay_requests_);
+    requests.swap(requests_);
   }
-  if (marks.empty() && replays.empty()) return;
-  for (auto& make : marks) replica.mark(make);
-  for (state::Offset from : replays) {
-    replica.mark(
-        [&](state::Marks& to) { mark_touched(log_, from, options_.replica_path, listener_, to); });
-  }
+  if (requests.empty()) return;
+  for (const Request& request : requests) replica.mark(request.make);
+  replica.sync();
+  for (const Request& request : requests) request.done();
   if (options_.committed) options_.committed();
 }
 
@@ -93,14 +89,18 @@ bool FoldWorker::wait_for(state::Offset next, std::stop_token stop) {
   return moved_.wait(lock, stop, [&] { return status_.position.next >= next; });
 }
 
-void FoldWorker::request_marks(std::function<void(state::Marks&)> make) {
+void FoldWorker::request_marks(std::function<void(state::Marks&)> make,
+                               std::function<void()> done) {
   std::lock_guard lock(mutex_);
-  mark_requests_.push_back(std::move(make));
+  requests_.push_back({std::move(make), std::move(done)});
 }
 
-void FoldWorker::request_replay(state::Offset from) {
-  std::lock_guard lock(mutex_);
-  replay_requests_.push_back(from);
+void FoldWorker::request_replay(state::Offset from, std::function<void()> done) {
+  request_marks(
+      [this, from](state::Marks& to) {
+        mark_touched(log_, from, options_.replica_path, listener_, to);
+      },
+      std::move(done));
 }
 
 }  // namespace tandem::agent

@@ -37,10 +37,11 @@ class FoldWorker {
   FoldStatus status() const;
   /// Blocks until the replica stands at or past `next`, or stop. False on stop.
   bool wait_for(state::Offset next, std::stop_token stop);
-  /// Has the fold's thread make marks, in a transaction of their own, at its next turn.
-  void request_marks(std::function<void(state::Marks&)> make);
-  /// Marks all that the changes from this offset on touched, at its next turn.
-  void request_replay(state::Offset from);
+  /// Has the fold's thread make marks, in a transaction of their own, at its next turn. `done` is
+  /// called on that thread when they are durable.
+  void request_marks(std::function<void(state::Marks&)> make, std::function<void()> done);
+  /// Marks all that the changes from this offset on touched, at its next turn; `done` likewise.
+  void request_replay(state::Offset from, std::function<void()> done);
 
  private:
   void take_requests(state::Replica& replica);
@@ -49,11 +50,15 @@ class FoldWorker {
   state::ChangeLog& log_;
   state::FoldListener& listener_;
   Options options_;
+  struct Request {
+    std::function<void(state::Marks&)> make;
+    std::function<void()> done;
+  };
+
   mutable std::mutex mutex_;
   std::condition_variable_any moved_;
-  FoldStatus status_;                                              // guarded by mutex_
-  std::vector<std::function<void(state::Marks&)>> mark_requests_;  // guarded by mutex_
-  std::vector<state::Offset> replay_requests_;                     // guarded by mutex_
+  FoldStatus status_;              // guarded by mutex_
+  std::vector<Request> requests_;  // guarded by mutex_
 };
 
 }  // namespace tandem::agent

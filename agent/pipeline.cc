@@ -56,6 +56,7 @@ class Pipeline::Impl {
                           [] { return false; });
       }
     }
+    inbox_.remove_done();
     if (options_.tick) options_.tick(self);
     confirm_ownership();
     if (failure_) std::rethrow_exception(failure_);
@@ -183,9 +184,10 @@ class Pipeline::Impl {
     workers.request_stop();
   }
 
-  // Ends the run when all that was committed at its start is in the target.
+  // Ends the run when all that was committed or asked for at its start is in the target.
   void wait_for_all(std::stop_source& workers) {
     std::stop_token stop = workers.get_token();
+    if (!inbox_.wait_done(stop)) return;
     state::SourcePosition goal = source_->newest(kLockPatience, stop);
     for (;;) {
       capture::PublisherStatus status = publisher_.status();
@@ -199,6 +201,8 @@ class Pipeline::Impl {
     state::Offset end = log_->next();
     if (!fold_.wait_for(end, stop)) return;
     if (!reconciler_.wait_applied(end - 1, stop)) return;
+    // Requests mark documents at offsets that were applied long ago.
+    if (inbox_.had_any() && !reconciler_.wait_idle(stop)) return;
     workers.request_stop();
   }
 

@@ -74,9 +74,9 @@ class Publisher::Impl : public Transactions {
     return status;
   }
 
-  void request_snapshot(const std::string& table) {
+  void request_snapshot(const std::string& table, std::function<void()> recorded) {
     std::lock_guard lock(mutex_);
-    requests_.push_back(table);
+    requests_.push_back({table, std::move(recorded)});
   }
 
   void begin(state::SourcePosition position, std::int64_t ts_ms) override {
@@ -160,13 +160,20 @@ class Publisher::Impl : public Transactions {
   milliseconds poll_wait() const { return std::min(kPollWait, options_.heartbeat); }
 
   void pass_on_requests() {
-    std::vector<std::string> requests;
+    std::vector<Request> requests;
     {
       std::lock_guard lock(mutex_);
       requests.swap(requests_);
-      if (!requests.empty()) status_.snapshotting = true;
     }
-    for (const std::string& table : requests) source_.request_snapshot(table);
+    if (requests.empty()) return;
+    // The checkpoint at hand was taken before the requests, the heartbeat's own is taken behind
+    // them.
+    if (ended_) append();
+    for (const Request& request : requests) source_.request_snapshot(request.table);
+    beat();
+    for (const Request& request : requests) {
+      if (request.recorded) request.recorded();
+    }
   }
 
   void start_batch() {
@@ -210,6 +217,11 @@ class Publisher::Impl : public Transactions {
     status_.snapshotting = is_snapshotting(checkpoint);
   }
 
+  struct Request {
+    std::string table;
+    std::function<void()> recorded;
+  };
+
   Source& source_;
   state::ChangeLog& log_;
   const PublisherOptions options_;
@@ -227,7 +239,7 @@ class Publisher::Impl : public Transactions {
 
   mutable std::mutex mutex_;
   PublisherStatus status_;
-  std::vector<std::string> requests_;
+  std::vector<Request> requests_;
 };
 
 Publisher::Publisher(Source& source, state::ChangeLog& log, PublisherOptions options)
@@ -237,6 +249,8 @@ Publisher::~Publisher() = default;
 void Publisher::claim(std::stop_token stop) { impl_->claim(stop); }
 void Publisher::run(std::stop_token stop) { impl_->run(stop); }
 PublisherStatus Publisher::status() const { return impl_->status(); }
-void Publisher::request_snapshot(const std::string& table) { impl_->request_snapshot(table); }
+void Publisher::request_snapshot(const std::string& table, std::function<void()> recorded) {
+  impl_->request_snapshot(table, std::move(recorded));
+}
 
 }  // namespace tandem::capture

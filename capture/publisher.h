@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -45,8 +46,9 @@ class Publisher {
   /// Publishes until stopped.
   void run(std::stop_token stop);
   PublisherStatus status() const;
-  /// Asks for a table to be read again; thread-safe.
-  void request_snapshot(const std::string& table);
+  /// Asks for a table to be read again; thread-safe. `recorded` is called on run()'s thread when
+  /// the log holds durably that the table is to be read.
+  void request_snapshot(const std::string& table, std::function<void()> recorded = {});
 
  private:
   class Impl;

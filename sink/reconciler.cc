@@ -82,10 +82,10 @@ class Reconciler::Impl {
     wake_.notify_all();
   }
 
-  void request(std::function<void()> request) {
+  void request(std::function<void()> request, Done done) {
     {
       std::lock_guard lock(mutex_);
-      requests_.push_back(std::move(request));
+      requests_.push_back({std::move(request), std::move(done)});
       woken_ = true;
     }
     wake_.notify_all();
@@ -140,7 +140,7 @@ class Reconciler::Impl {
     Round round(parts());
     ledger_.begin();
     bool busy = land();
-    take_requests();
+    const std::vector<Request> requests = take_requests();
     if (progress_.may_write()) {
       expansions_.refresh();
       intake_.refill(kDirtyInMemory / 2);
@@ -154,7 +154,10 @@ class Reconciler::Impl {
     busy |= expansions_.record();
     first_loads_.record(expansions_);
     const bool sending = flights_.has_planned();
-    ledger_.commit(sending);
+    ledger_.commit(sending || !requests.empty());
+    for (const Request& request : requests) {
+      if (request.done) request.done();
+    }
     if (sending) {
       lease_->renew();
       flights_.submit(stop);
@@ -251,13 +254,19 @@ class Reconciler::Impl {
     queue_.add(index, root, view_.newest_cause());
   }
 
-  void take_requests() {
-    std::vector<std::function<void()>> requests;
+  struct Request {
+    std::function<void()> request;
+    Done done;
+  };
+
+  std::vector<Request> take_requests() {
+    std::vector<Request> requests;
     {
       std::lock_guard lock(mutex_);
       requests.swap(requests_);
     }
-    for (const std::function<void()>& request : requests) request();
+    for (const Request& request : requests) request.request();
+    return requests;
   }
 
   // Which key they wait for is known only once they have been built again.
@@ -320,8 +329,8 @@ class Reconciler::Impl {
 
   std::mutex mutex_;
   std::condition_variable_any wake_;
-  bool woken_ = false;                           // guarded by mutex_
-  std::vector<std::function<void()>> requests_;  // guarded by mutex_
+  bool woken_ = false;             // guarded by mutex_
+  std::vector<Request> requests_;  // guarded by mutex_
 };
 
 Reconciler::Reconciler(std::string replica_path, state::Ledger& ledger, Target& target,
@@ -336,14 +345,22 @@ bool Reconciler::sent_unconfirmed() const { return impl_->sent_unconfirmed(); }
 bool Reconciler::wait_applied(state::Offset offset, std::stop_token stop) {
   return impl_->board_.wait_applied(offset, std::move(stop));
 }
-void Reconciler::drop_dead_letter(const std::string& document, const std::string& root) {
-  impl_->request([=, this] { impl_->drop_dead_letter(document, root); });
+bool Reconciler::wait_idle(std::stop_token stop) {
+  // Of two turns that end after this, the second one began after it.
+  const std::uint64_t turn = impl_->board_.turn();
+  wake();
+  if (!impl_->board_.wait_turn(turn + 1, stop)) return false;
+  wake();
+  return impl_->board_.wait_idle(turn + 2, stop);
 }
-void Reconciler::recheck(const std::string& document, const std::string& root) {
-  impl_->request([=, this] { impl_->recheck(document, root); });
+void Reconciler::drop_dead_letter(const std::string& document, const std::string& root, Done done) {
+  impl_->request([=, this] { impl_->drop_dead_letter(document, root); }, std::move(done));
 }
-void Reconciler::recheck_item(const std::string& document, const std::string& key) {
-  impl_->request([=, this] { impl_->recheck_item(document, key); });
+void Reconciler::recheck(const std::string& document, const std::string& root, Done done) {
+  impl_->request([=, this] { impl_->recheck(document, root); }, std::move(done));
+}
+void Reconciler::recheck_item(const std::string& document, const std::string& key, Done done) {
+  impl_->request([=, this] { impl_->recheck_item(document, key); }, std::move(done));
 }
 
 }  // namespace tandem::sink

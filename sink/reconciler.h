@@ -66,15 +66,20 @@ class Reconciler {
   /// Blocks until everything that the replica holds at `offset` is settled, or stop. Thread-safe.
   bool wait_applied(state::Offset offset, std::stop_token stop);
 
+  /// Blocks until a turn that began after this call finds nothing left to do, or stop. Thread-safe.
+  bool wait_idle(std::stop_token stop);
+
   /// Requests from the inbox, done by the reconciler's thread at its next round. Thread-safe.
+  /// `done` is called on that thread when the ledger holds durably what was asked.
+  using Done = std::function<void()>;
   /// Forgets the dead letter and leaves the document as it is.
-  void drop_dead_letter(const std::string& document, const std::string& root);
+  void drop_dead_letter(const std::string& document, const std::string& root, Done done = {});
   /// Repair: reads the document's items back from the target, whatever the ledger believes, and
   /// makes them right. Outlives a crash once the round has begun.
-  void recheck(const std::string& document, const std::string& root);
+  void recheck(const std::string& document, const std::string& root, Done done = {});
   /// Repair of an item that stands at the target and that perhaps no document yields: `key` is
   /// encode_key of it. It is deleted if a full pass over the document finds that nothing yields it.
-  void recheck_item(const std::string& document, const std::string& key);
+  void recheck_item(const std::string& document, const std::string& key, Done done = {});
 
  private:
   class Impl;
