@@ -59,12 +59,12 @@ class Reconciler::Impl {
         progress_(view_, ledger, queue_, quarantine_, flights_, expansions_, intake_, counts_),
         ready_(view_.documents().size(), false) {
     target_.set_guard([lease = lease_] { lease->renew(); });
+    for (std::size_t i = 0; i < ready_.size(); ++i) queue_.rest(static_cast<int>(i));
   }
 
   void run(std::stop_token stop) {
     look();
     forget_undeclared(view_, ledger_, quarantine_, queue_, options_.prune);
-    retry_contested();
     while (!stop.stop_requested()) {
       const bool busy = turn(stop);
       board_.publish(progress_.status());
@@ -195,12 +195,24 @@ class Reconciler::Impl {
     for (std::size_t i = 0; i < ready_.size(); ++i) {
       const int document = static_cast<int>(i);
       const bool ready = view_.document(document).ready();
-      if (ready_[i] && !ready) {
-        queue_.forget(document);
+      if (ready_[i] == ready) continue;
+      ready_[i] = ready;
+      if (ready) {
+        end_rest(document);
+      } else {
+        queue_.rest(document);
         expansions_.interrupt(document);
       }
-      if (!ready_[i] && ready) intake_.rescan();
-      ready_[i] = ready;
+    }
+  }
+
+  // What is dirty of the document is found again: by its marks, the items that are unknown, its
+  // expansions, and those that wait for a key, which may have been released meanwhile.
+  void end_rest(int document) {
+    queue_.end_rest(document);
+    intake_.rescan();
+    for (const std::string& root : quarantine_.contested(view_.document(document).name)) {
+      queue_.add(document, root, view_.newest_cause());
     }
   }
 
@@ -250,7 +262,7 @@ class Reconciler::Impl {
 
   void add(const std::string& document, const std::string& root) {
     int index = view_.document_index(document);
-    if (index < 0 || !view_.document(index).ready()) return;
+    if (index < 0) return;
     queue_.add(index, root, view_.newest_cause());
   }
 
@@ -267,14 +279,6 @@ class Reconciler::Impl {
     }
     for (const Request& request : requests) request.request();
     return requests;
-  }
-
-  // Which key they wait for is known only once they have been built again.
-  void retry_contested() {
-    for (const auto& [name, root] : quarantine_.contested_before()) {
-      int document = view_.document_index(name);
-      if (document >= 0) queue_.add(document, root, Cause{});
-    }
   }
 
   void wait(std::stop_token stop) {

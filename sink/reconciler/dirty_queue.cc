@@ -41,6 +41,7 @@ void DirtyQueue::merge_into(Dirty& dirty, Cause cause) {
 }
 
 void DirtyQueue::add(int document, const std::string& root, Cause cause) {
+  if (resting_.contains(document)) return;
   auto [entry, made] = entries_.try_emplace(Key{document, root});
   Dirty& dirty = entry->second;
   if (!made) return merge_into(dirty, std::move(cause));
@@ -84,6 +85,14 @@ Dirty* DirtyQueue::find(int document, const std::string& root) {
 }
 
 void DirtyQueue::retry(Dirty& dirty) {
+  reset(dirty);
+  if (resting_.contains(dirty.document)) return erase(dirty);
+  dirty.state = Dirty::State::kQueued;
+  waiting_.push_back(&dirty);
+}
+
+// As if nothing had been sent yet.
+void DirtyQueue::reset(Dirty& dirty) {
   if (dirty.again) {
     forget_offset(dirty.again->offset);
     merge(dirty.cause, std::move(*dirty.again));
@@ -93,13 +102,10 @@ void DirtyQueue::retry(Dirty& dirty) {
   dirty.retry = false;
   dirty.rejection.clear();
   dirty.rejected_item.clear();
-  dirty.state = Dirty::State::kQueued;
-  waiting_.push_back(&dirty);
 }
 
 void DirtyQueue::block(Dirty& dirty) {
-  retry(dirty);
-  waiting_.pop_back();
+  reset(dirty);
   dirty.state = Dirty::State::kBlocked;
   blocked_.push_back(&dirty);
 }
@@ -125,7 +131,8 @@ void DirtyQueue::finish(Dirty& dirty) {
   erase(dirty);
 }
 
-bool DirtyQueue::forget(int document) {
+void DirtyQueue::rest(int document) {
+  resting_.insert(document);
   auto of_document = [document](const Dirty* dirty) { return dirty->document == document; };
   std::vector<Dirty*> gone;
   std::copy_if(waiting_.begin(), waiting_.end(), std::back_inserter(gone), of_document);
@@ -133,7 +140,6 @@ bool DirtyQueue::forget(int document) {
   std::erase_if(waiting_, of_document);
   std::erase_if(blocked_, of_document);
   for (Dirty* dirty : gone) erase(*dirty);
-  return !gone.empty();
 }
 
 void DirtyQueue::erase(Dirty& dirty) {

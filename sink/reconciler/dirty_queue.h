@@ -2,7 +2,9 @@
 // the round at hand, on their way, or blocked by another one.
 //
 // A document is in here at most once. What makes it dirty again while it is being built or sent is
-// kept beside it and counts when it has landed. One thread.
+// kept beside it and counts when it has landed. A document that rests has entries only while they
+// are on their way, so that nothing of it can be built and nothing of it takes up room; who ends
+// its rest finds again what is dirty. One thread.
 #pragma once
 
 #include <cstddef>
@@ -12,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "state/replica.h"
@@ -50,25 +53,29 @@ struct Dirty {
 
 class DirtyQueue {
  public:
-  /// The document may be wrong. One that is being built or sent will be built once more.
+  /// The document may be wrong. One that is being built or sent will be built once more. Does
+  /// nothing while it rests.
   void add(int document, const std::string& root, Cause cause);
   /// The oldest waiting document, moved into the round; null when none waits.
   Dirty* take_next();
   /// This document, moved into the round; null if it cannot be now: it is on its way or blocked,
   /// and the cause waits with it, or it is in the round already, which then serves this cause too.
+  /// Precondition: it does not rest.
   Dirty* take(int document, const std::string& root, Cause cause);
   Dirty* find(int document, const std::string& root);
 
   void send(Dirty& dirty) { dirty.state = Dirty::State::kInFlight; }
-  /// Back to the waiting ones.
+  /// Back to the waiting ones, or forgotten if the document rests.
   void retry(Dirty& dirty);
   /// Waits for unblock(): another document has to land, or the replica to move on.
   void block(Dirty& dirty);
   void unblock();
   /// The document is right, or has its dead letter: forgotten, unless something came meanwhile.
   void finish(Dirty& dirty);
-  /// Forgets the waiting and blocked entries of a document that must rest; true if there were any.
-  bool forget(int document);
+  /// The document must not be built: forgets its waiting and blocked entries, and what would join
+  /// them until the rest ends.
+  void rest(int document);
+  void end_rest(int document) { resting_.erase(document); }
 
   std::size_t size() const { return entries_.size(); }
   std::size_t waiting() const { return waiting_.size(); }
@@ -92,12 +99,14 @@ class DirtyQueue {
   void remember(state::Offset offset) { ++offsets_[offset]; }
   void forget_offset(state::Offset offset);
   void merge(Cause& into, Cause&& cause);
+  void reset(Dirty& dirty);
   void erase(Dirty& dirty);
 
   std::unordered_map<Key, Dirty, KeyHash> entries_;
   std::deque<Dirty*> waiting_;
   std::vector<Dirty*> blocked_;
   std::map<state::Offset, std::size_t> offsets_;  // of all causes in here
+  std::unordered_set<int> resting_;
 };
 
 }  // namespace tandem::sink

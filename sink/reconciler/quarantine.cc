@@ -70,12 +70,13 @@ std::vector<Quarantine::DocumentRoot> Quarantine::contenders(const ItemKey& key)
   return found == contenders_.end() ? std::vector<DocumentRoot>{} : found->second;
 }
 
-std::vector<Quarantine::DocumentRoot> Quarantine::contested_before() const {
-  std::vector<DocumentRoot> documents;
-  for (const auto& [document, letter] : letters_) {
-    if (letter.contested && !letter.key) documents.push_back(document);
+std::vector<std::string> Quarantine::contested(const std::string& document) const {
+  std::vector<std::string> roots;
+  for (auto entry = letters_.lower_bound({document, ""});
+       entry != letters_.end() && entry->first.first == document; ++entry) {
+    if (entry->second.contested) roots.push_back(entry->first.second);
   }
-  return documents;
+  return roots;
 }
 
 std::int64_t Quarantine::count(const std::string& document) const {

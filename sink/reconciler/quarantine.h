@@ -30,9 +30,9 @@ class Quarantine {
 
   /// The documents that wait for this key.
   std::vector<DocumentRoot> contenders(const ItemKey& key) const;
-  /// Letters of an earlier life whose reason was another document's key: which key is not recorded,
-  /// so they are built once more at the start.
-  std::vector<DocumentRoot> contested_before() const;
+  /// Roots of the document whose letter's reason is another document's key. Which key is not
+  /// recorded over a restart.
+  std::vector<std::string> contested(const std::string& document) const;
   std::int64_t count() const { return static_cast<std::int64_t>(letters_.size()); }
   std::int64_t count(const std::string& document) const;
   /// Names of the documents that have letters.

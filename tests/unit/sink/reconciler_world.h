@@ -104,6 +104,17 @@ class World {
     }
     end();
   }
+  /// The table begins to be read again, and its rows up to this one have been.
+  void read_half(const std::string& name, std::int64_t through) {
+    begin();
+    add(state::SchemaRecord{schema(name), true});
+    std::vector<Row> rows;
+    for (const auto& [id, row] : rows_[name]) {
+      if (id <= through) rows.push_back(row);
+    }
+    add(state::Chunk{batch_->table_index(name), {}, {number(through)}, std::move(rows), {}});
+    end();
+  }
   void gap() {
     add(state::Gap{"a test"});
     publish();
