@@ -138,23 +138,39 @@ class Publisher::Impl : public Transactions {
       tail.checkpoint.reset();
     }
     source_.resume(tail.checkpoint, *this);
+    const bool continues = tail.checkpoint.has_value() && !gap_;
     {
       std::lock_guard lock(mutex_);
       status_.epoch = epoch;
-      // Without a place to continue at, everything is to be read, whatever the source has found so
-      // far.
-      bool continues = tail.checkpoint.has_value() && !gap_;
       status_.checkpoint = continues ? *tail.checkpoint : state::Checkpoint{};
-      status_.snapshotting = !continues || is_snapshotting(source_.checkpoint());
+      status_.snapshotting = true;
     }
     last_append_ = steady_clock::now();
+    first_look(stop, continues);
     while (!stop.stop_requested()) {
       pass_on_requests();
-      bool found = source_.poll(ended_ ? milliseconds(0) : poll_wait(), stop, *this);
-      if (ended_ && (!found || steady_clock::now() - batch_started_ >= kGroup)) append();
+      poll(stop);
       if (!ended_ && steady_clock::now() - last_append_ >= options_.heartbeat) beat();
     }
     if (ended_) append();
+  }
+
+  void poll(const std::stop_token& stop) {
+    bool found = source_.poll(ended_ ? milliseconds(0) : poll_wait(), stop, *this);
+    if (ended_ && (!found || steady_clock::now() - batch_started_ >= kGroup)) append();
+  }
+
+  // A source that is locked may take a while. Until it was looked at, no checkpoint of its may be
+  // written: it would say of tables that nobody has seen that they need no reading. Requests wait.
+  void first_look(const std::stop_token& stop, bool continues) {
+    while (!source_.has_looked()) {
+      if (stop.stop_requested()) return;
+      poll(stop);
+    }
+    // What it found is told when it is durable. Without a place to continue at, there is something.
+    if (ended_ || !continues) return;
+    std::lock_guard lock(mutex_);
+    status_.snapshotting = is_snapshotting(source_.checkpoint());
   }
 
   milliseconds poll_wait() const { return std::min(kPollWait, options_.heartbeat); }

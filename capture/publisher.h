@@ -33,6 +33,8 @@ struct PublisherStatus {
   state::Checkpoint checkpoint;  // durable in the log
   std::uint64_t epoch = 0;
   std::int64_t transactions = 0, changes = 0, snapshot_rows = 0;
+  /// A table is to be read, or may be: until the source has been looked at, nobody knows whether
+  /// its tables are still those of the checkpoint.
   bool snapshotting = false;
 };
 

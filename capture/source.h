@@ -109,6 +109,9 @@ class Source {
   /// Waits up to `wait` for something to do, and publishes at most one transaction or snapshot
   /// chunk. Returns false when there was nothing.
   virtual bool poll(std::chrono::milliseconds wait, std::stop_token stop, Transactions& out) = 0;
+  /// Whether a poll since resume() has looked at the source. Before that, nobody knows what has
+  /// become of its tables since the last agent: checkpoint() says what that one left.
+  virtual bool has_looked() const = 0;
   /// Everything up to and including this checkpoint is durable in the log: let go of it.
   virtual void release(const state::Checkpoint& checkpoint) = 0;
   /// The checkpoint as of now, for a heartbeat.

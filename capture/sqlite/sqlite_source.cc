@@ -103,6 +103,8 @@ class SqliteSource : public Source {
   void resume(std::optional<state::Checkpoint> checkpoint, Transactions& out) override;
   bool poll(std::chrono::milliseconds wait, std::stop_token stop, Transactions& out) override;
 
+  bool has_looked() const override { return looked_; }
+
   void release(const state::Checkpoint& checkpoint) override {
     session().pruner->release(checkpoint.position.commit);
   }
@@ -161,6 +163,7 @@ class SqliteSource : public Source {
   SourcePosition position_;
   std::uint64_t row_hash_ = 0;  // of the row at position_.commit
   bool fresh_ = true;           // no checkpoint: the first drain starts at what is newest then
+  bool looked_ = false;         // since resume()
 
   // Of any thread.
   std::mutex claim_mutex_;
@@ -275,6 +278,7 @@ void SqliteSource::resume(std::optional<state::Checkpoint> checkpoint, Transacti
   progress_.restore(checkpoint, state);
   position_ = checkpoint ? checkpoint->position : SourcePosition{};
   row_hash_ = checkpoint && state ? state->row : 0;
+  looked_ = false;
   session().known_schema = -1;
   session().look = true;
 }
@@ -365,6 +369,7 @@ bool SqliteSource::publish(Transactions& out, const std::stop_token& stop) {
     if (fresh_) position_ = {newest, 0};
     if (fresh_ && newest != 0) row_hash_ = hash_log_row(now.log_row, newest);
     fresh_ = false;
+    looked_ = true;
     return false;
   }
   SourcePosition at = {newest, 0};
@@ -392,6 +397,7 @@ bool SqliteSource::publish(Transactions& out, const std::stop_token& stop) {
   position_ = at;
   row_hash_ = newest != 0 ? hash_log_row(now.log_row, newest) : 0;
   fresh_ = false;
+  looked_ = true;
   out.end(checkpoint());
   return true;
 }

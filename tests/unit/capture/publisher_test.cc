@@ -8,6 +8,46 @@
 namespace tandem::capture {
 namespace {
 
+// The real source behind a gate: while it is shut, no poll gets to look, as when the file is
+// locked.
+class GatedSource : public Source {
+ public:
+  explicit GatedSource(std::unique_ptr<Source> source) : source_(std::move(source)) {}
+  std::atomic<bool> shut = true;
+  std::atomic<int> turned_away = 0;
+
+  bool poll(std::chrono::milliseconds wait, std::stop_token stop, Transactions& out) override {
+    if (!shut) return source_->poll(wait, stop, out);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ++turned_away;
+    return false;
+  }
+  Catalog catalog(std::stop_token stop) override { return source_->catalog(stop); }
+  std::vector<Finding> check() override { return source_->check(); }
+  void install(std::stop_token stop) override { source_->install(stop); }
+  void uninstall(std::stop_token stop) override { source_->uninstall(stop); }
+  std::uint64_t claim(const std::string& identity, std::uint64_t epoch,
+                      std::stop_token stop) override {
+    return source_->claim(identity, epoch, stop);
+  }
+  bool took_over() const override { return source_->took_over(); }
+  void resume(std::optional<state::Checkpoint> checkpoint, Transactions& out) override {
+    source_->resume(std::move(checkpoint), out);
+  }
+  bool has_looked() const override { return source_->has_looked(); }
+  void release(const state::Checkpoint& checkpoint) override { source_->release(checkpoint); }
+  state::Checkpoint checkpoint() const override { return source_->checkpoint(); }
+  void request_snapshot(const std::string& table) override { source_->request_snapshot(table); }
+  void assert_owner(std::stop_token stop) override { source_->assert_owner(stop); }
+  void report_late_writes() override { source_->report_late_writes(); }
+  state::SourcePosition newest(std::chrono::milliseconds patience, std::stop_token stop) override {
+    return source_->newest(patience, stop);
+  }
+
+ private:
+  std::unique_ptr<Source> source_;
+};
+
 class PublisherTest : public CaptureTest {
  protected:
   void begin(PublisherOptions options = {}) {
@@ -16,10 +56,20 @@ class PublisherTest : public CaptureTest {
     options_ = options;
     restart();
   }
-  void restart() {
+  void stop() {
     thread_ = std::jthread();
     publisher_.reset();
-    source_ = open_sqlite_source(path(), requests_);
+  }
+  void restart() { restart(open_sqlite_source(path(), requests_)); }
+  GatedSource& restart_gated() {
+    auto gated = std::make_unique<GatedSource>(open_sqlite_source(path(), requests_));
+    GatedSource& gate = *gated;
+    restart(std::move(gated));
+    return gate;
+  }
+  void restart(std::unique_ptr<Source> source) {
+    stop();
+    source_ = std::move(source);
     publisher_ = std::make_unique<Publisher>(*source_, log_, options_);
     thread_ = std::jthread([this](std::stop_token stop) {
       try {
@@ -140,6 +190,48 @@ TEST_F(PublisherTest, ARequestedSnapshotIsRead) {
     mirror_.follow(log_);
     return mirror_.chunks == chunks + 1;
   });
+}
+
+TEST_F(PublisherTest, NothingIsSettledBeforeTheSourceWasLookedAt) {
+  begin();
+  app().execute("INSERT INTO T VALUES (1, 1), (2, 2)");
+  wait_for_source();
+  stop();
+  app().execute("ALTER TABLE T ADD COLUMN w DEFAULT 5");
+  GatedSource& gate = restart_gated();
+  wait_until([&] { return publisher_->status().epoch != 0 && gate.turned_away > 5; });
+  EXPECT_TRUE(publisher_->status().snapshotting);
+  gate.shut = false;
+  wait_until([&] { return !publisher_->status().snapshotting; });
+  mirror_.follow(log_);
+  expect_equal();
+}
+
+TEST_F(PublisherTest, SettledOnceASourceWithoutNewsWasLookedAt) {
+  begin({.heartbeat = std::chrono::hours(1)});
+  app().execute("INSERT INTO T VALUES (1, 1), (2, 2)");
+  wait_for_source();
+  restart();
+  wait_until([&] { return publisher_->status().epoch != 0 && !publisher_->status().snapshotting; });
+  EXPECT_EQ(publisher_->status().transactions, 0);
+}
+
+TEST_F(PublisherTest, NoHeartbeatBeforeTheFirstLook) {
+  app().execute("CREATE TABLE T (id INTEGER PRIMARY KEY, v); INSERT INTO T VALUES (1, 1), (2, 2)");
+  requests_ = {table("T")};
+  options_ = {.heartbeat = std::chrono::milliseconds(5)};
+  GatedSource& gate = restart_gated();
+  std::atomic<int> recorded = 0;
+  publisher_->request_snapshot("T", [&] { ++recorded; });
+  wait_until([&] { return gate.turned_away > 50; });
+  EXPECT_FALSE(log_.read_tail().checkpoint.has_value());
+  EXPECT_EQ(recorded, 0);
+  EXPECT_TRUE(publisher_->status().snapshotting);
+  gate.shut = false;
+  wait_until([&] { return recorded == 1; });
+  wait_for_source();
+  expect_equal();
+  EXPECT_EQ(mirror_.gaps, 0);
 }
 
 TEST_F(PublisherTest, StopsSoon) {
