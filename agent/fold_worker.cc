@@ -4,7 +4,9 @@
 #include <chrono>
 #include <utility>
 
+#include "agent/log.h"
 #include "agent/replay.h"
+#include "state/sqlite.h"
 
 namespace tandem::agent {
 namespace {
@@ -40,7 +42,7 @@ void FoldWorker::run(std::stop_token stop) {
     }
     if (result.committed || batch == nullptr) publish(replica, caught_up);
     if (result.committed && options_.committed) options_.committed();
-    take_requests(replica);
+    take_requests(replica, stop);
     if (Clock::now() - swept > kSweepEvery) {
       replica.sweep(options_.ledger_path);
       swept = Clock::now();
@@ -57,14 +59,25 @@ void FoldWorker::run(std::stop_token stop) {
   publish(replica, false);
 }
 
-void FoldWorker::take_requests(state::Replica& replica) {
+void FoldWorker::take_requests(state::Replica& replica, const std::stop_token& stop) {
+  if (!replica.may_mark()) return;
   std::vector<Request> requests;
   {
     std::lock_guard lock(mutex_);
     requests.swap(requests_);
   }
   if (requests.empty()) return;
-  for (const Request& request : requests) replica.mark(request.make);
+  for (const Request& request : requests) {
+    try {
+      replica.mark([&](state::Marks& marks) { request.make(marks, stop); });
+    } catch (const state::SqliteError&) {
+      throw;
+    } catch (const state::Error& error) {
+      // It would fail again at every start.
+      log_warning("a request can't be done and is dropped: " + std::string(error.what()));
+    }
+  }
+  if (stop.stop_requested()) return;  // perhaps not all is marked: they stay in the inbox
   replica.sync();
   for (const Request& request : requests) request.done();
   if (options_.committed) options_.committed();
@@ -89,16 +102,15 @@ bool FoldWorker::wait_for(state::Offset next, std::stop_token stop) {
   return moved_.wait(lock, stop, [&] { return status_.position.next >= next; });
 }
 
-void FoldWorker::request_marks(std::function<void(state::Marks&)> make,
-                               std::function<void()> done) {
+void FoldWorker::request_marks(Make make, std::function<void()> done) {
   std::lock_guard lock(mutex_);
   requests_.push_back({std::move(make), std::move(done)});
 }
 
 void FoldWorker::request_replay(state::Offset from, std::function<void()> done) {
   request_marks(
-      [this, from](state::Marks& to) {
-        mark_touched(log_, from, options_.replica_path, listener_, to);
+      [this, from](state::Marks& to, const std::stop_token& stop) {
+        mark_touched(log_, from, options_.replica_path, listener_, to, stop);
       },
       std::move(done));
 }

@@ -39,19 +39,20 @@ class FoldWorker {
   bool wait_for(state::Offset next, std::stop_token stop);
   /// Has the fold's thread make marks, in a transaction of their own, at its next turn. `done` is
   /// called on that thread when they are durable.
-  void request_marks(std::function<void(state::Marks&)> make, std::function<void()> done);
+  using Make = std::function<void(state::Marks&, const std::stop_token&)>;
+  void request_marks(Make make, std::function<void()> done);
   /// Marks all that the changes from this offset on touched, at its next turn; `done` likewise.
   void request_replay(state::Offset from, std::function<void()> done);
 
  private:
-  void take_requests(state::Replica& replica);
+  void take_requests(state::Replica& replica, const std::stop_token& stop);
   void publish(const state::Replica& replica, bool caught_up);
 
   state::ChangeLog& log_;
   state::FoldListener& listener_;
   Options options_;
   struct Request {
-    std::function<void(state::Marks&)> make;
+    Make make;
     std::function<void()> done;
   };
 

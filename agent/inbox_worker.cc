@@ -60,7 +60,7 @@ void InboxWorker::hand_over(const state::Request& request, const Done& done) {
     case state::RequestKind::kMark:
     case state::RequestKind::kRetry:
       fold_.request_marks(
-          [request](state::Marks& marks) {
+          [request](state::Marks& marks, const std::stop_token&) {
             if (request.root.empty()) {
               marks.mark_wide(request.document, 0, {});
             } else {
@@ -92,7 +92,9 @@ void InboxWorker::hand_over_repair(const state::Request& request, const Done& do
     return;
   }
   fold_.request_marks(
-      [request](state::Marks& marks) { marks.mark(request.document, request.root); },
+      [request](state::Marks& marks, const std::stop_token&) {
+        marks.mark(request.document, request.root);
+      },
       [this, request, done] { reconciler_.recheck(request.document, request.root, done); });
 }
 

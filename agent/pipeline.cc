@@ -48,12 +48,16 @@ class Pipeline::Impl {
       std::jthread apply = start(workers, [&] { reconciler_.run(workers.get_token()); });
       std::jthread once;
       if (options_.once) once = start(workers, [&] { wait_for_all(workers); });
-      while (!workers.stop_requested()) {
-        if (options_.tick) options_.tick(self);
-        inbox_.take();
-        std::unique_lock lock(mutex_);
-        stopped_.wait_for(lock, workers.get_token(), std::chrono::milliseconds(200),
-                          [] { return false; });
+      try {
+        while (!workers.stop_requested()) {
+          if (options_.tick) options_.tick(self);
+          inbox_.take();
+          std::unique_lock lock(mutex_);
+          stopped_.wait_for(lock, workers.get_token(), std::chrono::milliseconds(200),
+                            [] { return false; });
+        }
+      } catch (...) {
+        fail(workers);  // the workers end before the failure leaves here
       }
     }
     inbox_.remove_done();
@@ -86,7 +90,8 @@ class Pipeline::Impl {
   // The replica continues from an offset that the log no longer has (the replica was lost, and the
   // log's beginning let go): only a new snapshot can make it whole.
   bool replica_is_cut_off(const state::StateDirectory& directory) {
-    state::Replica replica(directory.replica(), log_->identity(), nullptr);
+    state::Replica replica(directory.replica(), log_->identity(), nullptr,
+                           {.log_next = log_->next()});
     return replica.position().next < log_->first() && log_->first() < log_->next();
   }
 

@@ -42,24 +42,31 @@ class Toucher {
     tables_ = reader_.tables();
   }
 
+  /// A row was written or removed. Its root documents are found by its key. The documents that it
+  /// is related to may have been others than today's: the log does not know what it was before.
   void touch(const std::string& table, const state::Row& key) {
     auto found = tables_.find(table);
     if (found == tables_.end() || key.empty()) return;
     const state::TableSchema& schema = found->second.schema;
+    if (key.size() != schema.key.size()) return touch_all(table);  // of a former key
     if (auto row = find_row(reader_.database(), schema, key)) {
       listener_.row_changed(schema, nullptr, &*row, true, marks_);
     } else {
-      // The row is gone, and with it the way to its documents: a root is marked by its key, and for
-      // the rest every document that reads the table is looked at.
       state::Row row_key = key_alone(schema, key);
       listener_.row_changed(schema, &row_key, nullptr, false, marks_);
-      if (gone_.insert(table).second) listener_.table_whole(table, marks_);
     }
+    if (touched_.insert(table).second) listener_.table_touched(table, false, marks_);
+  }
+
+  /// Any row of the table may have been written or removed.
+  void touch_all(const std::string& table) {
+    if (all_touched_.insert(table).second) listener_.table_touched(table, true, marks_);
   }
 
   void touch_after(const std::string& table, const state::Row& row) {
     auto found = tables_.find(table);
-    if (found == tables_.end() || row.size() != found->second.schema.columns.size()) return;
+    if (found == tables_.end() || row.empty()) return;
+    if (row.size() != found->second.schema.columns.size()) return touch_all(table);
     touch(table, found->second.schema.key_of(row));
   }
 
@@ -68,28 +75,29 @@ class Toucher {
   state::FoldListener& listener_;
   state::Marks& marks_;
   std::unordered_map<std::string, state::ReplicaTable> tables_;
-  std::unordered_set<std::string> gone_;
+  std::unordered_set<std::string> touched_, all_touched_;
 };
 
 }  // namespace
 
 void mark_touched(state::ChangeLog& log, state::Offset from, const std::string& replica_path,
-                  state::FoldListener& listener, state::Marks& marks) {
+                  state::FoldListener& listener, state::Marks& marks, std::stop_token stop) {
   Toucher toucher(replica_path, listener, marks);
   state::Offset end = log.next();
   if (from >= end) return;
   auto reader = log.reader(from);
-  for (;;) {
-    auto batch = reader->next(std::chrono::milliseconds(1000), {});
+  while (!stop.stop_requested()) {
+    auto batch = reader->next(std::chrono::milliseconds(1000), stop);
     if (batch == nullptr) return;
     for (const state::Record& record : batch->records) {
       if (const auto* change = std::get_if<state::Change>(&record)) {
-        toucher.touch(batch->tables.at(change->table), change->key_before);
-        toucher.touch_after(batch->tables.at(change->table), change->after);
+        const std::string& table = batch->tables.at(change->table);
+        if (change->op == state::Op::kTruncate) toucher.touch_all(table);
+        toucher.touch(table, change->key_before);
+        toucher.touch_after(table, change->after);
       } else if (const auto* chunk = std::get_if<state::Chunk>(&record)) {
-        for (const state::Row& row : chunk->rows) {
-          toucher.touch_after(batch->tables.at(chunk->table), row);
-        }
+        // What the chunk does not hold any more was removed by it.
+        toucher.touch_all(batch->tables.at(chunk->table));
       }
     }
     if (!batch->offsets.empty() && batch->offsets.back() + 1 >= end) return;

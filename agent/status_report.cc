@@ -23,7 +23,43 @@ void finish(StatusReport& report) {
           : 0;
   report.lag_offsets = std::max<std::int64_t>(0, report.log_next - report.replica_next);
   report.in_sync = report.source_reachable && report.lag_changes == 0 && report.lag_offsets == 0 &&
-                   report.dirty == 0 && report.dead_letters == 0 && report.snapshotting.empty();
+                   report.settled && report.dirty == 0 && report.dead_letters == 0 &&
+                   report.snapshotting.empty();
+}
+
+std::int64_t unsettled_marks(state::ReplicaReader& replica, state::LedgerReader& ledger) {
+  constexpr std::size_t kPage = 10'000;
+  std::int64_t unsettled = 0;
+  state::MarkNumber after = 0;
+  for (;;) {
+    auto marks = replica.marks_after(after, kPage);
+    for (const state::Mark& mark : marks) {
+      auto settled = ledger.settled(mark.document, mark.root);
+      if (!settled || *settled < mark.number) ++unsettled;
+      after = mark.number;
+    }
+    if (marks.size() < kPage) return unsettled;
+  }
+}
+
+// Whether nothing is left of wide marks, full passes, and writes without an answer.
+bool all_settled(state::ReplicaReader& replica, state::LedgerReader& ledger) {
+  std::vector<state::Expansion> expansions = ledger.expansions();
+  for (const state::WideMark& mark : replica.wide_marks()) {
+    const bool done =
+        std::any_of(expansions.begin(), expansions.end(), [&](const state::Expansion& expansion) {
+          return expansion.done && expansion.number >= mark.number &&
+                 expansion.document == mark.document && expansion.path == mark.path &&
+                 expansion.values == mark.values;
+        });
+    if (!done) return false;
+  }
+  const bool running = std::any_of(expansions.begin(), expansions.end(),
+                                   [](const auto& expansion) { return !expansion.done; });
+  auto tables = replica.tables();
+  const bool whole = std::all_of(tables.begin(), tables.end(),
+                                 [](const auto& table) { return table.second.whole; });
+  return !running && whole && !tables.empty() && !ledger.any_unknown();
 }
 
 }  // namespace
@@ -50,6 +86,7 @@ StatusReport report_of(const Config& config, const PipelineStatus& status,
   report.replica_position = status.fold.position.source.commit;
   report.dirty = status.apply.dirty;
   report.dead_letters = status.apply.dead_letters;
+  report.settled = status.apply.idle;
   report.documents = status.apply.documents;
   report.written = status.apply.written;
   report.deleted = status.apply.deleted;
@@ -105,16 +142,8 @@ StatusReport report_from_files(const Config& config, const state::StateDirectory
     replica.renew();
     report.replica_next = replica.position().next;
     report.replica_position = replica.position().source.commit;
-    state::MarkNumber after = 0;
-    for (;;) {
-      auto marks = replica.marks_after(after, 10'000);
-      for (const state::Mark& mark : marks) {
-        auto settled = ledger.settled(mark.document, mark.root);
-        if (!settled || *settled < mark.number) ++report.dirty;
-        after = mark.number;
-      }
-      if (marks.size() < 10'000) break;
-    }
+    report.dirty = unsettled_marks(replica, ledger);
+    report.settled = all_settled(replica, ledger);
     report.dead_letters = static_cast<std::int64_t>(ledger.dead_letters().size());
     for (const sink::DocumentSpec& spec : config.documents) {
       sink::DocumentStatus document;
@@ -151,6 +180,7 @@ std::string to_json(const StatusReport& report) {
                      {"source_position", report.replica_position},
                      {"lag_offsets", report.lag_offsets}};
   json["apply"] = {{"dirty", report.dirty},
+                   {"settled", report.settled},
                    {"dead_letters", report.dead_letters},
                    {"lag_seconds", report.lag_seconds},
                    {"written", report.written},
@@ -194,6 +224,7 @@ StatusReport report_from_json(const std::string& text) {
   report.replica_position = json.at("replica").at("source_position");
   report.lag_offsets = json.at("replica").at("lag_offsets");
   report.dirty = json.at("apply").at("dirty");
+  report.settled = json.at("apply").at("settled");
   report.dead_letters = json.at("apply").at("dead_letters");
   report.lag_seconds = json.at("apply").at("lag_seconds");
   report.written = json.at("apply").at("written");

@@ -31,6 +31,7 @@ struct StatusReport {
   std::int64_t lag_offsets = 0;  // in the log, not yet folded
   double lag_seconds = 0;        // age of the oldest thing not yet in the target; 0 when equal
   std::int64_t dirty = 0, dead_letters = 0;
+  bool settled = false;  // no document is to be looked at, no write is without its answer
   bool in_sync = false;  // nothing on its way anywhere
   std::vector<sink::DocumentStatus> documents;
   std::int64_t written = 0, deleted = 0, unchanged = 0, write_calls = 0, read_calls = 0,

@@ -100,9 +100,11 @@ def tandem(config, *arguments):
         process = subprocess.Popen([BUILD / "tandem", "-c", config, *arguments], env=ENVIRONMENT,
                                    stdout=output, stderr=errors, text=True)
         threads = {}
+        memory = 0  # ru_maxrss would count what this process had before it became another one
         ended = 0
         while not ended:
             threads.update(cpu_of_threads(process.pid))
+            memory = max(memory, highest_memory(process.pid))
             time.sleep(0.01)
             ended, status, usage = os.wait4(process.pid, os.WNOHANG)
         seconds = time.monotonic() - start
@@ -113,7 +115,7 @@ def tandem(config, *arguments):
             raise SystemExit(f"`tandem {' '.join(arguments)}` failed with {process.returncode}: "
                              + errors.read())
         return Run(output.read(), seconds, usage.ru_utime + usage.ru_stime,
-                   max(threads.values(), default=0), usage.ru_maxrss / 1024)
+                   max(threads.values(), default=0), memory)
 
 
 def cpu_of_threads(pid):
@@ -142,6 +144,13 @@ def memory_of(pid, field):
         if line.startswith(field + ":"):
             return int(line.split()[1]) / 1024
     raise SystemExit(f"/proc/{pid}/status has no {field}")
+
+
+def highest_memory(pid):
+    try:
+        return memory_of(pid, "VmHWM")
+    except (OSError, SystemExit):  # it is ending
+        return 0
 
 
 def wait_until(condition, what, seconds=60):

@@ -68,6 +68,14 @@ class Relations::Impl {
     settle(marks);
   }
 
+  void table_touched(const std::string& table, bool as_root, state::Marks& marks) {
+    auto roles = roles_.find(table);
+    if (roles == roles_.end()) return;
+    for (const Role& role : roles->second) {
+      if (role.path != 0 || as_root) marks.mark_wide(role.document->name(), 0, {});
+    }
+  }
+
   void row_changed(const state::TableSchema& table, const state::Row* before,
                    const state::Row* after, bool applied, state::Marks& marks) {
     auto roles = roles_.find(table.name);
@@ -199,6 +207,10 @@ void Relations::tables_changed(state::Database& replica,
 
 void Relations::table_whole(const std::string& table, state::Marks& marks) {
   impl_->table_whole(table, marks);
+}
+
+void Relations::table_touched(const std::string& table, bool as_root, state::Marks& marks) {
+  impl_->table_touched(table, as_root, marks);
 }
 
 void Relations::row_changed(const state::TableSchema& table, const state::Row* before,

@@ -68,6 +68,7 @@ class Relations : public state::FoldListener {
                       const std::unordered_map<std::string, state::ReplicaTable>& tables,
                       state::Marks& marks) override;
   void table_whole(const std::string& table, state::Marks& marks) override;
+  void table_touched(const std::string& table, bool as_root, state::Marks& marks) override;
   void row_changed(const state::TableSchema& table, const state::Row* before,
                    const state::Row* after, bool applied, state::Marks& marks) override;
 

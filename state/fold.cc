@@ -79,6 +79,7 @@ void Fold::read_covered() {
 FoldResult Fold::take(const std::shared_ptr<const Batch>& batch, bool flush) {
   for (std::size_t i = 0; i < batch->records.size(); ++i) {
     if (batch->offsets[i] < reached_.next) continue;
+    if (out_of_reach(batch->records[i], batch->offsets[i])) continue;
     take_record(batch, i);
     reached_.next = batch->offsets[i] + 1;
     if (!open_ && enough()) {
@@ -89,6 +90,18 @@ FoldResult Fold::take(const std::shared_ptr<const Batch>& batch, bool flush) {
   }
   if (flush) commit();
   return std::exchange(result_, {});
+}
+
+// The log let go of what comes next. What is behind the hole does not fit what is here; a gap,
+// after which everything is read again, does. Until then the position stays, so that a restart
+// meets the hole too.
+bool Fold::out_of_reach(const Record& record, Offset offset) {
+  const Offset expected = std::max(reached_.next, kFirstOffset);
+  if (offset == expected || std::holds_alternative<Gap>(record)) return false;
+  if (const auto* epoch = std::get_if<Epoch>(&record)) {
+    reached_.epoch = std::max(reached_.epoch, epoch->epoch);
+  }
+  return true;
 }
 
 FoldResult Fold::flush() {
@@ -211,6 +224,8 @@ void Fold::open_transaction() {
   if (writing_) return;
   database_.execute("BEGIN IMMEDIATE");
   writing_ = true;
+  // Whatever the commit folds has come at this offset or behind it.
+  marks_.set_offset(committed_.next);
 }
 
 void Fold::commit_transaction() {
@@ -224,8 +239,6 @@ void Fold::commit_transaction() {
 
 void Fold::mark(const std::function<void(Marks&)>& make) {
   commit();
-  if (streaming_)
-    throw Error("a large transaction is being folded", "", "try again when it is done");
   open_transaction();
   marks_.set_offset(committed_.next - 1);
   make(marks_);

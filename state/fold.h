@@ -32,6 +32,7 @@ class Fold {
   FoldResult take(const std::shared_ptr<const Batch>& batch, bool flush);
   FoldResult flush();
   void mark(const std::function<void(Marks&)>& make);
+  bool may_mark() const { return !streaming_; }
   std::int64_t sweep(const std::string& ledger_path);
 
   const ReplicaPosition& position() const { return committed_; }
@@ -52,6 +53,7 @@ class Fold {
     NetChanges changes;
   };
 
+  bool out_of_reach(const Record& record, Offset offset);
   void take_record(const std::shared_ptr<const Batch>& batch, std::size_t index);
   void begin(const Begin& begin, Offset offset);
   void end(const End& end);

@@ -16,7 +16,6 @@ void Fold::apply(const Step& step) {
   // The rest concerns whole tables, and comes after the changes before it.
   open_transaction();
   write_changes();
-  marks_.set_offset(step.offset);
   if (const auto* truncate = std::get_if<Change>(step.record)) {
     apply_truncate(step.batch->tables.at(truncate->table));
   } else if (const auto* chunk = std::get_if<Chunk>(step.record)) {
@@ -32,7 +31,7 @@ void Fold::apply_change(const Step& step, const Change& change) {
   // A table without a schema has gone; if it comes again, a schema and chunks precede its changes.
   Open* open = open_table(step.batch->tables.at(change.table));
   if (open == nullptr) return;
-  open->changes.add(change, step.offset, [&](const Row& key) {
+  open->changes.add(change, [&](const Row& key) {
     open_transaction();  // a key that the table can't hold yet makes it be rebuilt
     return open->rows.find(key);
   });
@@ -52,7 +51,6 @@ void Fold::apply_net(TableRows& rows, const NetChange& net) {
   std::optional<Row> after;
   if (!net.gone) after = decode_row(net.after);
   if (before && after && *before == *after) return;
-  marks_.set_offset(net.offset);
   TableRows::Changed tell = tell_row(rows.schema());
   const Row* old = before ? &*before : nullptr;
   const Row* now = after ? &*after : nullptr;

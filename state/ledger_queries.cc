@@ -93,6 +93,9 @@ LedgerQueries::LedgerQueries(Database& database)
                   // Two counts that read indexes alone; there are few deleted ones.
                   "SELECT (SELECT count(*) FROM items WHERE doc = ?1) - "
                   "(SELECT count(*) FROM items WHERE doc = ?1 AND deleted)"),
+      any_unknown_(database,
+                   "SELECT EXISTS (SELECT 1 FROM items WHERE flight = -1) OR "
+                   "EXISTS (SELECT 1 FROM flights)"),
       meta_(database, "SELECT value FROM meta WHERE key = ?") {}
 
 LedgerItem LedgerQueries::item(const Statement& row) {
@@ -198,6 +201,11 @@ std::int64_t LedgerQueries::item_count(const std::string& document) {
   item_count_.bind(1, *id);
   item_count_.step();
   return item_count_.integer(0);
+}
+
+bool LedgerQueries::any_unknown() {
+  Reading reading(any_unknown_);
+  return any_unknown_.step() && any_unknown_.integer(0) != 0;
 }
 
 std::string LedgerQueries::meta(const std::string& key) {

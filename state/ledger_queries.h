@@ -57,6 +57,7 @@ class LedgerQueries {
   std::optional<DeadLetter> dead_letter(const std::string& document, const std::string& root);
   std::vector<Expansion> expansions();
   std::int64_t item_count(const std::string& document);
+  bool any_unknown();
   std::string meta(const std::string& key);
 
  private:
@@ -65,7 +66,7 @@ class LedgerQueries {
 
   LedgerNames documents_, tables_;
   Statement items_of_, owner_of_, items_after_, unknown_after_, settled_, dead_letters_,
-      dead_letter_, expansions_, item_count_, meta_;
+      dead_letter_, expansions_, item_count_, any_unknown_, meta_;
 };
 
 }  // namespace tandem::state

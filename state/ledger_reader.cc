@@ -28,5 +28,6 @@ std::vector<Expansion> LedgerReader::expansions() { return queries_->expansions(
 std::int64_t LedgerReader::item_count(const std::string& document) {
   return queries_->item_count(document);
 }
+bool LedgerReader::any_unknown() { return queries_->any_unknown(); }
 
 }  // namespace tandem::state

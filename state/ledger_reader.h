@@ -25,6 +25,8 @@ class LedgerReader {
   std::optional<DeadLetter> dead_letter(const std::string& document, const std::string& root);
   std::vector<Expansion> expansions();
   std::int64_t item_count(const std::string& document);
+  /// Whether an item is unknown or a write has no answer yet.
+  bool any_unknown();
 
  private:
   Database database_;

@@ -14,9 +14,10 @@ MarkStore::MarkStore(Database& database, MarkNumber next)
     : database_(database),
       put_(
           database.prepare("INSERT INTO _tandem_marks VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE "
-                           "SET number = ?3, offset = ?4")),
+                           "SET number = ?3, offset = min(offset, ?4)")),
       put_wide_(
-          database.prepare("INSERT OR REPLACE INTO _tandem_wide_marks VALUES(?, ?, ?, ?, ?)")),
+          database.prepare("INSERT INTO _tandem_wide_marks VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT "
+                           "DO UPDATE SET number = ?4, offset = min(offset, ?5)")),
       new_document_(database.prepare("INSERT INTO _tandem_documents(name) VALUES(?)")),
       next_(next) {
   load_documents();

@@ -18,7 +18,7 @@ class MarkStore : public Marks {
   void mark(const std::string& document, const std::string& root) override;
   void mark_wide(const std::string& document, std::int64_t path, const Row& values) override;
 
-  /// Marks made from here on were caused by the change at this offset.
+  /// Marks made from here on were caused at this offset or behind it.
   void set_offset(Offset offset) { offset_ = offset; }
   /// Writes what was gathered.
   void write();

@@ -24,9 +24,9 @@ std::size_t bytes_of(const std::string& identity, const NetChange& change) {
 
 }  // namespace
 
-void NetChanges::add(const Change& change, Offset offset, const Find& find) {
+void NetChanges::add(const Change& change, const Find& find) {
   if (change.op == Op::kDelete) {
-    add_delete(change, offset);
+    add_delete(change);
     return;
   }
   Row key = schema_.key_of(change.after);
@@ -42,22 +42,22 @@ void NetChanges::add(const Change& change, Offset offset, const Find& find) {
       displaced_.erase(displaced);
     } else {
       if (fill) before = current(identity_before, change.key_before, find);
-      set(std::move(identity_before), {change.key_before, true, {}, offset});
+      set(std::move(identity_before), {change.key_before, true, {}});
     }
     // Who stands on the new key has a change of its own to come in this transaction.
     if (auto occupant = current(identity, key, find)) displaced_[identity] = std::move(*occupant);
   } else if (fill) {
     before = current(identity, key, find);
   }
-  NetChange net{std::move(key), false, {}, offset};
+  NetChange net{std::move(key), false, {}};
   encode_row(fill ? filled(change.after, before) : change.after, net.after);
   set(std::move(identity), std::move(net));
 }
 
-void NetChanges::add_delete(const Change& change, Offset offset) {
+void NetChanges::add_delete(const Change& change) {
   std::string identity = key_identity(schema_, change.key_before);
   if (displaced_.erase(identity) > 0) return;
-  set(std::move(identity), {change.key_before, true, {}, offset});
+  set(std::move(identity), {change.key_before, true, {}});
 }
 
 void NetChanges::set(std::string identity, NetChange change) {

@@ -20,7 +20,6 @@ struct NetChange {
   Row key;  // as last spelled
   bool gone = false;
   std::string after;  // encode_row of the row, unless it is gone
-  Offset offset = 0;
 };
 
 class NetChanges {
@@ -33,7 +32,7 @@ class NetChanges {
   /// Adds a change of a row (not a truncation) behind those that are there. A row moved onto an
   /// occupied key displaces the occupant until the occupant's own change comes in the same
   /// transaction. Throws Error for an unchanged value that no row before it gives.
-  void add(const Change& change, Offset offset, const Find& find);
+  void add(const Change& change, const Find& find);
   /// A transaction begins: what the one before displaced and never named again is gone.
   void begin_transaction() { displaced_.clear(); }
 
@@ -46,7 +45,7 @@ class NetChanges {
   std::size_t bytes() const { return bytes_; }
 
  private:
-  void add_delete(const Change& change, Offset offset);
+  void add_delete(const Change& change);
   void set(std::string identity, NetChange change);
   std::optional<Row> current(const std::string& identity, const Row& key, const Find& find) const;
   Row filled(const Row& after, const std::optional<Row>& before) const;

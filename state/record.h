@@ -22,6 +22,7 @@ namespace tandem::state {
 
 /// A place in the log. Grows by at least one per record; dense in the embedded log only.
 using Offset = std::int64_t;
+inline constexpr Offset kFirstOffset = 1;
 
 /// A place in the source's order of commits. SQLite: (largest trigger-log seq drained, 0 + n for
 /// the n-th transaction published at that seq, e.g. snapshot chunks while nothing changes).

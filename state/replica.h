@@ -71,6 +71,9 @@ class FoldListener {
                               Marks& marks) = 0;
   /// The table has become whole; documents that rested for it may go on.
   virtual void table_whole(const std::string& table, Marks& marks) = 0;
+  /// Something in the table has changed, no row tells what: every document that reads it by a
+  /// relation is to be looked at and, `as_root`, every document whose root it is.
+  virtual void table_touched(const std::string& /*table*/, bool /*as_root*/, Marks& /*marks*/) {}
   /// Called before the row is written (before != null: the row as it is) and after (after != null).
   /// For an update both calls carry both rows; `applied` tells which call it is.
   virtual void row_changed(const TableSchema& table, const Row* before, const Row* after,
@@ -103,6 +106,9 @@ struct ReplicaOptions {
   std::size_t memory_bytes = 48U << 20U;
   /// Above every number that the ledger has ever settled.
   MarkNumber first_mark = 1;
+  /// The log's next offset. A replica that stands beyond it is of a later state of the log than
+  /// this one (one of the two was put back from a copy) and is folded anew. 0: not known.
+  Offset log_next = 0;
 };
 
 class Replica {
@@ -125,8 +131,10 @@ class Replica {
   FoldResult flush();
 
   /// Marks from outside the fold (repair, retry, changed mapping, replay), in a transaction of
-  /// their own. Precondition: nothing whole waits (flush() first).
+  /// their own. Precondition: nothing whole waits (flush() first), and may_mark().
   void mark(const std::function<void(Marks&)>& make);
+  /// False while a transaction larger than memory is being folded.
+  bool may_mark() const;
   /// Deletes marks that the ledger in this file has as settled, a bounded number a call. Returns
   /// how many. No ledger: none.
   std::int64_t sweep(const std::string& ledger_path);

@@ -29,7 +29,7 @@ class Reporter {
     auto now = std::chrono::steady_clock::now();
     StatusReport report = report_of(config_, pipeline.status(), has_last_ ? &last_ : nullptr);
     if (!has_last_ || now - written_ >= std::chrono::seconds(1)) {
-      directory_.write_status(to_json(report));
+      write_status(report);
       last_ = report;
       has_last_ = true;
       written_ = now;
@@ -42,11 +42,22 @@ class Reporter {
   const StatusReport& newest() const { return newest_; }
 
  private:
+  // A status that can't be written, on a full disk for one, is no reason to stop the sync.
+  void write_status(const StatusReport& report) {
+    try {
+      directory_.write_status(to_json(report));
+      unwritten_ = false;
+    } catch (const state::Error& error) {
+      if (!std::exchange(unwritten_, true)) log_warning(error.what());
+    }
+  }
+
   const Config& config_;
   const state::StateDirectory& directory_;
   Progress progress_;
   StatusReport last_, newest_;
   bool has_last_ = false;
+  bool unwritten_ = false;  // the last status could not be written
   std::chrono::steady_clock::time_point written_{};
 };
 

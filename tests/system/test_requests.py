@@ -6,7 +6,9 @@ import pytest
 
 import failpoints
 import oracle_chinook as oracle
+from database import opened
 from deployment import DIFFERENCES, DONE
+from eventually import eventually
 
 KILLED = -signal.SIGKILL
 # Points at which a request is known to the agent, and what it asks for may not be durable yet.
@@ -47,3 +49,16 @@ def test_a_run_once_does_what_was_asked(deploy, small_source, dynamodb):
         tandem.run("verify", "--repair").expect(DIFFERENCES)
         tandem.run_once().expect(DONE)
         oracle.check(small_source, dynamodb)
+
+
+def test_replays_of_a_running_agent_stop_nothing(deploy, small_source, dynamodb):
+    tandem = deploy(small_source, endpoint=dynamodb.endpoint)
+    tandem.sync()
+    agent = tandem.start()
+    for _ in range(3):
+        tandem.run("replay", "--from", "1").expect()
+        with opened(small_source) as connection:
+            connection.execute("UPDATE Track SET Milliseconds = Milliseconds + 1")
+    eventually(lambda: oracle.check(small_source, dynamodb), 60, "all is there", alive=agent.alive)
+    agent.stop()
+    assert "warning" not in agent.output().lower(), agent.output()

@@ -193,6 +193,78 @@ TEST_F(ReplicaTest, ANumberOfAMarkIsNeverUsedAgain) {
   }
 }
 
+TEST_F(ReplicaTest, BehindAHoleInTheLogOnlyAGapCounts) {
+  fold();
+  const Offset before = replica->position().next;
+  writer.next += 100;
+  writer.add(Epoch{2});
+  writer.epoch = 2;
+  writer.begin();
+  writer.put("T", {number(1), text("a"), number(1)});
+  writer.end();
+  fold();
+  EXPECT_EQ(replica->position().next, before);
+  EXPECT_EQ(rows(), "");
+  // A restart meets the hole again.
+  reopen();
+  EXPECT_EQ(replica->position().next, before);
+  writer.add(Gap{"a test"});
+  writer.begin();
+  writer.schema(schema_of("T"));
+  writer.chunk("T", {}, {}, {{number(2), text("b"), number(1)}});
+  writer.end();
+  fold();
+  EXPECT_EQ(replica->position().next, writer.next);
+  EXPECT_EQ(rows(), "2 'b' 1 | ");
+}
+
+TEST_F(ReplicaTest, OneThatIsAheadOfItsLogIsFoldedAnew) {
+  fold();
+  const Offset next = replica->position().next;
+  reopen({.log_next = next});
+  EXPECT_EQ(replica->position().next, next);
+  reopen({.log_next = next - 1});
+  EXPECT_LT(replica->position().next, next);
+  EXPECT_TRUE(replica->tables().empty());
+}
+
+TEST_F(ReplicaTest, AMarkIsNoYoungerThanItsCause) {
+  fold();
+  const Offset first = writer.next;
+  for (int id : {1, 2}) {
+    writer.begin();
+    writer.put("T", {number(id), text("a"), number(1)});
+    writer.end();
+  }
+  fold();  // both in one commit
+  ReplicaReader reader(path());
+  for (const Mark& mark : reader.marks_after(0, 10))
+    EXPECT_LE(mark.offset, first + 1) << mark.number;
+  // Marked again before it was settled: the older cause still counts.
+  writer.begin();
+  writer.put("T", {number(1), text("b"), number(1)});
+  writer.end();
+  fold();
+  reader.renew();
+  for (const Mark& mark : reader.marks_after(0, 10))
+    EXPECT_LE(mark.offset, first + 1) << mark.number;
+}
+
+TEST_F(ReplicaTest, NothingIsMarkedWhileALargeTransactionStreams) {
+  fold();
+  reopen({.memory_bytes = 1});
+  EXPECT_TRUE(replica->may_mark());
+  writer.begin();
+  writer.put("T", {number(1), text("a"), number(1)});
+  fold();
+  EXPECT_FALSE(replica->may_mark());
+  writer.end();
+  fold();
+  EXPECT_TRUE(replica->may_mark());
+  replica->mark([](Marks& to) { to.mark("doc", "x"); });
+  EXPECT_EQ(rows(), "1 'a' 1 | ");
+}
+
 TEST_F(ReplicaTest, ATransactionCutOffNeverHappened) {
   writer.begin();
   writer.put("T", {number(1), text("a"), number(1)});
