@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,15 +100,10 @@ def tandem(config, *arguments):
         start = time.monotonic()
         process = subprocess.Popen([BUILD / "tandem", "-c", config, *arguments], env=ENVIRONMENT,
                                    stdout=output, stderr=errors, text=True)
-        threads = {}
-        memory = 0  # ru_maxrss would count what this process had before it became another one
-        ended = 0
-        while not ended:
-            threads.update(cpu_of_threads(process.pid))
-            memory = max(memory, highest_memory(process.pid))
-            time.sleep(0.01)
-            ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+        watch = Watch(process.pid)
+        _, status, usage = os.wait4(process.pid, 0)
         seconds = time.monotonic() - start
+        watch.end()
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         errors.seek(0)
@@ -115,7 +111,29 @@ def tandem(config, *arguments):
             raise SystemExit(f"`tandem {' '.join(arguments)}` failed with {process.returncode}: "
                              + errors.read())
         return Run(output.read(), seconds, usage.ru_utime + usage.ru_stime,
-                   max(threads.values(), default=0), memory)
+                   max(watch.threads.values(), default=0), watch.memory)
+
+
+class Watch:
+    """Looks at a process now and then, seldom enough to take no part of the machine from it. The
+    highest memory is read there, for ru_maxrss counts what this process has as well."""
+
+    EVERY = 0.05
+
+    def __init__(self, pid):
+        self.threads, self.memory = {}, 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(pid,))
+        self._thread.start()
+
+    def _run(self, pid):
+        while not self._ended.wait(self.EVERY):
+            self.threads.update(cpu_of_threads(pid))
+            self.memory = max(self.memory, highest_memory(pid))
+
+    def end(self):
+        self._ended.set()
+        self._thread.join()
 
 
 def cpu_of_threads(pid):
