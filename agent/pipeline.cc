@@ -28,7 +28,7 @@ class Pipeline::Impl {
         forward_(options_.stop, [this] { workers_.request_stop(); }),
         log_(open_log(config, directory)),
         source_(open_source(config)),
-        target_(open_target(config)),
+        target_(open_target(config, workers_.get_token())),
         ledger_(directory.ledger(), log_->identity()),
         documents_(config.documents, config.target.tables),
         relations_(documents_),
@@ -174,6 +174,8 @@ class Pipeline::Impl {
       } catch (const capture::SourceLocked&) {
         // A wait that a stop ended is no failure.
         if (!workers.stop_requested()) fail(workers);
+      } catch (const sink::TargetStopped&) {
+        workers.request_stop();  // it has been: the token is theirs
       } catch (...) {
         fail(workers);
       }

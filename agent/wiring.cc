@@ -74,14 +74,19 @@ std::unique_ptr<state::EmbeddedLog> open_log_for_reading(const state::StateDirec
   return state::EmbeddedLog::open_read_only(directory.log());
 }
 
-std::unique_ptr<sink::Target> open_target(const Config& config) {
+std::unique_ptr<sink::Target> open_target(const Config& config, std::stop_token stop) {
+  std::unique_ptr<sink::Target> target;
   if (config.target.type == TargetType::kLocal) {
-    return sink::open_local_target(config.target.path, config.target.tables, config.target.options);
+    target =
+        sink::open_local_target(config.target.path, config.target.tables, config.target.options);
+  } else {
+    sink::DynamodbOptions options;
+    options.region = config.target.region;
+    options.endpoint = config.target.endpoint;
+    target = sink::open_dynamodb_target(options, config.target.tables, config.target.options);
   }
-  sink::DynamodbOptions options;
-  options.region = config.target.region;
-  options.endpoint = config.target.endpoint;
-  return sink::open_dynamodb_target(options, config.target.tables, config.target.options);
+  target->set_stop(std::move(stop));
+  return target;
 }
 
 }  // namespace tandem::agent

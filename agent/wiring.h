@@ -25,6 +25,7 @@ std::unique_ptr<state::EmbeddedLog> open_log(const Config& config,
                                              const state::StateDirectory& directory);
 /// Beside a running agent.
 std::unique_ptr<state::EmbeddedLog> open_log_for_reading(const state::StateDirectory& directory);
-std::unique_ptr<sink::Target> open_target(const Config& config);
+/// A stop ends the waits for a target that does not answer (TargetStopped).
+std::unique_ptr<sink::Target> open_target(const Config& config, std::stop_token stop);
 
 }  // namespace tandem::agent

@@ -6,7 +6,9 @@
 // is older, or is of the same version with the predecessor's hash. Outcomes come in any order; the
 // caller does not submit a key again before its outcome came. Nothing is sent that the guard does
 // not let pass. Threads: one thread calls submit, wait and read; scan may run on another. Errors:
-// Error when the target cannot be used at all (no such table, no permission, wrong credentials).
+// Error when the target cannot be used at all (no such table, no permission, wrong credentials);
+// TargetStopped from what waits for an answer (check, create_missing, read, scan) soon after a stop
+// was asked for, if the target does not answer at once.
 #pragma once
 
 #include <chrono>
@@ -15,9 +17,11 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sink/item.h"
+#include "state/error.h"
 
 namespace tandem::sink {
 
@@ -79,9 +83,18 @@ struct TargetFinding {
 /// permissions of a run.
 enum class CheckDepth : std::uint8_t { kDescriptions, kPermissions };
 
+/// A stop was asked for while the target did not answer. No failure.
+class TargetStopped : public state::Error {
+ public:
+  using Error::Error;
+};
+
 class Target {
  public:
   virtual ~Target() = default;
+
+  /// Ends long waits for the target. Set it before any other call.
+  void set_stop(std::stop_token stop) { stop_ = std::move(stop); }
 
   /// `may_send` is called at the last moment before a write leaves, on whichever thread sends. What
   /// it throws ends the writing: nothing more is sent, what is on its way still gets its outcomes,
@@ -113,6 +126,7 @@ class Target {
 
  protected:
   std::function<void()> may_send_;
+  std::stop_token stop_;
 };
 
 /// True if a write with this stamp may replace what stands there: the one condition of the design,

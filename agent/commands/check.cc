@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <string>
+#include <utility>
 
 #include "agent/commands/commands.h"
 #include "agent/terminal.h"
@@ -50,10 +51,10 @@ void check_source(const Config& config, Sheet& sheet) {
   }
 }
 
-void check_target(const Config& config, Sheet& sheet) {
+void check_target(const Config& config, std::stop_token stop, Sheet& sheet) {
   try {
     for (const sink::TargetFinding& finding :
-         open_target(config)->check(sink::CheckDepth::kPermissions)) {
+         open_target(config, std::move(stop))->check(sink::CheckDepth::kPermissions)) {
       if (finding.ok) {
         sheet.good(finding.subject, finding.text);
       } else if (finding.init_makes) {
@@ -62,6 +63,8 @@ void check_target(const Config& config, Sheet& sheet) {
         sheet.fail(finding.subject, finding.text, finding.advice);
       }
     }
+  } catch (const sink::TargetStopped&) {
+    throw;
   } catch (const state::Error& error) {
     sheet.fail("target",
                error.message() + (error.where().empty() ? "" : " (" + error.where() + ")"),
@@ -82,7 +85,7 @@ int run_check(const CommandLine& line, std::stop_token stop) {
                            " documents over " + std::to_string(captured_tables(config).size()) +
                            " tables");
   check_source(config, sheet);
-  check_target(config, sheet);
+  check_target(config, stop, sheet);
   state::StateDirectory directory = state::StateDirectory::look(config.state);
   sheet.good("state", directory.exists() ? config.state + " is there"
                                          : config.state + " will be made by the first run");

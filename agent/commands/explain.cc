@@ -238,7 +238,7 @@ int run_explain(const CommandLine& line, std::stop_token stop) {
   state::LedgerReader ledger(directory.ledger());
   sink::DocumentSet documents(config.documents, config.target.tables);
   documents.recompile(replica.tables());
-  auto target = open_target(config);
+  auto target = open_target(config, stop);
   Scene scene{config, replica, ledger, documents, *target};
   Json stories = Json::array();
   bool differs = false;

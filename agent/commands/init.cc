@@ -58,8 +58,9 @@ int run_init(const CommandLine& line, std::stop_token stop) {
   if (line.uninstall) return uninstall(config, stop);
   open_source(config)->install(stop);
   say("source: triggers are in place at " + config.source.path);
-  auto made =
-      open_target(config)->create_missing([](const std::string& text) { say("target: " + text); });
+  auto made = open_target(config, stop)->create_missing([](const std::string& text) {
+    say("target: " + text);
+  });
   if (made.empty()) say("target: all tables are there");
   remember_made_tables(config, made);
   say("next: `tandem -c " + line.config + " run`");

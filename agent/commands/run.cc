@@ -83,6 +83,8 @@ StatusReport run_pipelines(const Config& config, const state::StateDirectory& di
       return reporter.newest();
     } catch (const state::Fenced&) {
       throw;
+    } catch (const sink::TargetStopped&) {
+      return {};  // a wait that a stop ended is no failure
     } catch (const capture::SourceLocked& error) {
       if (stop.stop_requested()) return {};  // a wait that a stop ended is no failure
       if (line.once) throw;

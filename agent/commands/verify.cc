@@ -208,7 +208,7 @@ int run_verify(const CommandLine& line, std::stop_token stop) {
   auto source = open_source_reader(config);
   result.rows = verify_rows(*source, tables, row_options, stop);
 
-  auto target = open_target(config);
+  auto target = open_target(config, stop);
   sink::DocumentSet documents(config.documents, config.target.tables);
   sink::ItemVerifierOptions item_options;
   item_options.pipeline = config.name;

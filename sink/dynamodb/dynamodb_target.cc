@@ -2,7 +2,6 @@
 
 #include <mutex>
 #include <random>
-#include <thread>
 #include <unordered_map>
 
 #include "sink/dynamodb/requests.h"
@@ -29,12 +28,12 @@ class DynamodbTarget : public Target {
         service_(Session(options.endpoint, options.region)) {}
 
   std::vector<TargetFinding> check(CheckDepth depth) override {
-    return Tables(service_, tables_, target_options_).check(depth);
+    return Tables(service(), tables_, target_options_).check(depth);
   }
 
   std::vector<std::string> create_missing(
       const std::function<void(const std::string&)>& say) override {
-    return Tables(service_, tables_, target_options_).create_missing(say);
+    return Tables(service(), tables_, target_options_).create_missing(say);
   }
 
   std::size_t room() const override {
@@ -100,6 +99,7 @@ class DynamodbTarget : public Target {
             const std::function<bool(std::vector<Item>&)>& page) override {
     // A service of its own: another thread may be writing and reading.
     Service service(Session(options_.endpoint, options_.region));
+    service.set_stop(stop_);
     const TargetTable& described = tables_.at(table);
     std::optional<Item> start;
     do {
@@ -142,15 +142,22 @@ class DynamodbTarget : public Target {
     return target_options_.attribute.size() + stamp.name.size() + kRest;
   }
 
+  /// For check, create_missing and read.
+  Service& service() {
+    service_.set_stop(stop_);
+    return service_;
+  }
+
   void read_batch(const TargetTable& table, std::vector<const Item*> keys,
                   const std::function<void(const Item&)>& take) {
     Backoff backoff(std::random_device{}());
     std::vector<Item> left;
+    auto deadline = std::chrono::steady_clock::now() + service_.patience();
     for (int attempt = 1;; attempt++) {
       std::string body;
       append_batch_get(keys, table, body);
       BatchGetAnswer answer = read_batch_get_answer(
-          service_.call("BatchGetItem", std::move(body), "table " + table.name));
+          service().call("BatchGetItem", std::move(body), "table " + table.name));
       count_read(answer.items.size());
       const bool moved = !answer.items.empty();
       for (const Item& item : answer.items) take(item);
@@ -158,8 +165,15 @@ class DynamodbTarget : public Target {
       left = std::move(answer.unprocessed_keys);
       keys.clear();
       for (const Item& key : left) keys.push_back(&key);
-      if (moved) attempt = 0;
-      std::this_thread::sleep_for(backoff.delay(attempt + 1));
+      const auto now = std::chrono::steady_clock::now();
+      if (moved) {
+        attempt = 0;
+        deadline = now + service_.patience();
+      } else if (now > deadline) {
+        throw state::Error("DynamoDB leaves all keys of a read unprocessed", "table " + table.name,
+                           "look at the table's read capacity, then start again");
+      }
+      service_.pause(backoff.delay(attempt + 1));
     }
   }
 

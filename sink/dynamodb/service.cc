@@ -1,26 +1,62 @@
 #include "sink/dynamodb/service.h"
 
+#include <condition_variable>
+#include <mutex>
 #include <random>
-#include <thread>
+
+#include "sink/target.h"
 
 namespace tandem::sink {
+namespace {
+
+constexpr std::chrono::milliseconds kStep{100};  // a stop is seen this soon
+constexpr std::chrono::milliseconds kGrace{1'000};
+
+}  // namespace
 
 Service::Service(Session session, std::chrono::seconds patience)
     : session_(std::move(session)),
-      http_(session_.http_options(1)),
+      http_(std::make_unique<HttpClient>(session_.http_options(1))),
       backoff_(std::random_device{}()),
       patience_(patience) {}
 
+/// A target that answers lets a clean stop finish what it reads; one that doesn't must not hold it.
+bool Service::grace_is_over() {
+  if (!stop_.stop_requested()) return false;
+  if (!stop_seen_.has_value()) stop_seen_ = Clock::now();
+  return Clock::now() - *stop_seen_ >= kGrace;
+}
+
+void Service::end_stopped() const {
+  throw TargetStopped("stopped before DynamoDB had answered", session_.endpoint().url,
+                      "start it again");
+}
+
+void Service::pause(std::chrono::milliseconds time) {
+  std::mutex mutex;
+  std::condition_variable_any wake;
+  std::unique_lock lock(mutex);
+  wake.wait_for(lock, stop_, time, [] { return false; });
+  if (stop_.stop_requested()) end_stopped();
+}
+
 void Service::exchange_once(std::string_view operation) {
+  if (grace_is_over()) end_stopped();
   session_.prepare(exchange_, operation);
   calls_++;
-  http_.start(exchange_);
+  http_->start(exchange_);
   std::vector<HttpExchange*> finished;
-  while (finished.empty()) http_.run(std::chrono::milliseconds(1000), finished);
+  while (finished.empty()) {
+    http_->run(kStep, finished);
+    if (finished.empty() && grace_is_over()) {
+      http_ = std::make_unique<HttpClient>(session_.http_options(1));
+      end_stopped();
+    }
+  }
 }
 
 Service::Reply Service::ask(std::string_view operation, std::string body) {
-  const auto deadline = std::chrono::steady_clock::now() + patience_;
+  const auto deadline = Clock::now() + patience_;
   exchange_.body = std::move(body);
   for (int attempt = 1;; attempt++) {
     exchange_once(operation);
@@ -34,13 +70,13 @@ Service::Reply Service::ask(std::string_view operation, std::string body) {
     if (verdict == Verdict::kExpired && attempt == 1 && session_.reload_credentials()) continue;
     if (verdict != Verdict::kRetry && verdict != Verdict::kThrottled) return {"", error};
     if (verdict == Verdict::kThrottled) throttled_++;
-    if (std::chrono::steady_clock::now() > deadline) {
+    if (Clock::now() > deadline) {
       if (error.has_value()) return {"", error};
       throw state::Error("no answer from DynamoDB: " + exchange_.failure, session_.endpoint().url,
                          "check the network, target.endpoint and target.region");
     }
     retries_++;
-    std::this_thread::sleep_for(backoff_.delay(attempt));
+    pause(backoff_.delay(attempt));
   }
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 namespace tandem::sink {
 namespace {
@@ -103,7 +102,7 @@ TableDescription wait_until_active(Service& service, const std::string& table) {
       throw state::Error("the table does not become active (" + last_state + ")", "table " + table,
                          "look at it in the AWS console, then run tandem init again");
     }
-    std::this_thread::sleep_for(pause);
+    service.pause(pause);
     pause = std::min(pause * 2, kLongestPause);
   }
 }

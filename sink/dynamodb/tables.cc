@@ -160,6 +160,8 @@ std::vector<TargetFinding> Tables::check(CheckDepth depth) {
   for (const TargetTable& table : tables_) {
     try {
       check_table(table, depth, findings);
+    } catch (const TargetStopped&) {
+      throw;
     } catch (const state::Error& error) {
       findings.push_back({false, "table " + table.name, error.message(), error.hint()});
     }

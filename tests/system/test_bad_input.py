@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import subprocess
+import threading
 
 import pytest
 
@@ -255,6 +256,42 @@ def test_a_target_that_is_not_there(deploy, small_source):
     tandem = deploy(small_source, endpoint=f"http://127.0.0.1:{free_port()}")
     result = tandem.run("init").expect(FAILED)
     assert "127.0.0.1" in clear_message(result), str(result)
+
+
+def test_a_stop_while_the_target_is_not_there(deploy, small_source, dynamodb):
+    tandem = deploy(small_source, endpoint=dynamodb.endpoint)
+    tandem.sync()
+    nobody = {"DYNAMODB_ENDPOINT": f"http://127.0.0.1:{free_port()}"}
+    agent = tandem.start(environment=nobody)
+    lock = tandem.state / "lock"
+    eventually(lambda: lock.read_text().strip() == str(agent.pid), 20, "it runs", alive=agent.alive)
+    agent.stop(seconds=5)
+
+
+def test_a_stop_while_the_target_says_nothing(deploy, small_source, proxy, dynamodb):
+    """Reads of unknown items, behind a connection that stays open."""
+    tandem = deploy(small_source, endpoint=proxy.endpoint)
+    tandem.sync()
+    harmed = {"PK": {"S": "ARTIST#1"}, "SK": {"S": "METADATA"}}
+    dynamodb.client.delete_item(TableName="MusicCatalog", Key=harmed)
+    tandem.run("verify", "--repair").expect(DIFFERENCES)
+    reading, over = threading.Event(), threading.Event()
+
+    def hold(operation):
+        if operation == "BatchGetItem":
+            reading.set()
+            over.wait(60)
+
+    proxy.hold = hold
+    try:
+        agent = tandem.start()
+        eventually(reading.is_set, 20, "it reads", alive=agent.alive)
+        agent.stop(seconds=5)
+    finally:
+        over.set()
+        proxy.hold = lambda operation: None
+    tandem.run_once().expect()
+    oracle.check(small_source, dynamodb)
 
 
 # ---- rows that no item can hold ------------------------------------------------------------------

@@ -393,6 +393,62 @@ TEST(DynamodbTarget, ReadsAndScansInPages) {
   EXPECT_EQ(scanned, (std::vector<std::string>{"k1", "k2"}));
 }
 
+TEST(DynamodbTarget, AStopEndsEveryWaitForAnAnswer) {
+  using Clock = std::chrono::steady_clock;
+  const std::vector<std::pair<std::string, ScriptedAnswer>> weathers = {
+      {"lost", {200, "", true}},
+      {"broken", {503, "busy"}},
+      {"unprocessed", {200, R"({"UnprocessedKeys":{"Things":{"Keys":[{"PK":{"S":"k"}}]}}})"}},
+      {"silent", {0, ""}}};
+  const std::vector<std::pair<std::string, std::function<void(Target&)>>> calls = {
+      {"check", [](Target& target) { target.check(CheckDepth::kDescriptions); }},
+      {"create", [](Target& target) { target.create_missing([](const std::string&) {}); }},
+      {"read",
+       [](Target& target) {
+         target.read(0, {{{"PK", Attribute::string("k")}}});
+       }},
+      {"scan",
+       [](Target& target) { target.scan(0, true, [](std::vector<Item>&) { return true; }); }}};
+  for (const auto& [weather, answer] : weathers) {
+    for (const auto& [name, call] : calls) {
+      if (weather == "unprocessed" && name != "read") continue;
+      SCOPED_TRACE(weather + " " + name);
+      std::promise<void> arrived;
+      std::promise<void> end;
+      std::shared_future<void> ended = end.get_future().share();
+      std::atomic<int> requests = 0;
+      ScriptedEndpoint endpoint([&, answer = &answer](const std::string&, const std::string&) {
+        if (requests++ == 0) arrived.set_value();
+        if (answer->status == 0) ended.wait();
+        return *answer;
+      });
+      auto target = open(endpoint);
+      std::stop_source stop;
+      target->set_stop(stop.get_token());
+      auto outcome = std::async(std::launch::async, [&, call = &call] { (*call)(*target); });
+      arrived.get_future().wait();
+      const auto stopped = Clock::now();
+      stop.request_stop();
+      EXPECT_THROW(outcome.get(), TargetStopped);
+      EXPECT_LT(Clock::now() - stopped, std::chrono::seconds(3));
+      end.set_value();
+    }
+  }
+}
+
+TEST(DynamodbTarget, AStopLetsAReadFinishThatIsAnswered) {
+  std::stop_source stop;
+  ScriptedEndpoint endpoint([&](const std::string&, const std::string&) {
+    stop.request_stop();
+    return ScriptedAnswer{200, R"({"Responses":{"Things":[{"PK":{"S":"k"}}]}})"};
+  });
+  auto target = open(endpoint);
+  target->set_stop(stop.get_token());
+  const auto found = target->read(0, {{{"PK", Attribute::string("k")}}});
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_TRUE(found[0].has_value());
+}
+
 TEST(ServiceError, ReadsTypesAndSurvivesWhatIsNoJson) {
   const ServiceError error =
       read_error(400, R"({"__type":"a.b#ValidationException","Message":"no","x":[1,{"y":null}]})");
