@@ -188,7 +188,8 @@ class DynamodbTarget : public Target {
     if (!sender_) {
       auto started = std::make_unique<WriteSender>(
           Session(options_.endpoint, options_.region), tables_, target_options_,
-          WriteSenderOptions{options_.connections, options_.patience, may_send_});
+          WriteSenderOptions{options_.connections, options_.patience, options_.late_batch,
+                             may_send_});
       std::lock_guard lock(mutex_);
       sender_ = std::move(started);
     }

@@ -22,11 +22,13 @@ bool is_own(const Stamp& found, const Stamp& sent) {
 
 WritePipeline::WritePipeline(Session session, std::vector<TargetTable> tables,
                              TargetOptions target_options, std::size_t connections,
-                             std::chrono::seconds patience, std::function<void()> may_send)
+                             std::chrono::seconds patience, std::chrono::milliseconds late_batch,
+                             std::function<void()> may_send)
     : session_(std::move(session)),
       tables_(std::move(tables)),
       target_options_(std::move(target_options)),
       patience_(patience),
+      late_batch_(late_batch),
       backoff_(std::random_device{}()),
       gathered_(tables_.size()),
       http_(guarded(session_.http_options(connections), std::move(may_send))) {}
@@ -177,7 +179,8 @@ void WritePipeline::finish(CallPointer call) {
   const HttpExchange& exchange = call->exchange;
   if (exchange.status == 0) {
     note_failure(exchange.failure);
-    return again(std::move(call), false);
+    if (exchange.refused) return again(std::move(call), false);
+    return again_unanswered(std::move(call));
   }
   if (exchange.status == 200) {
     failing_since_.reset();
@@ -190,7 +193,7 @@ void WritePipeline::finish(CallPointer call) {
       return again(std::move(call), true);
     case Verdict::kRetry:
       note_failure("HTTP status " + std::to_string(error.status) + " " + error.type);
-      return again(std::move(call), false);
+      return again_unanswered(std::move(call));
     case Verdict::kConditionFailed:
       failing_since_.reset();
       return finish_conflict(std::move(call), std::move(error.item));
@@ -228,7 +231,28 @@ void WritePipeline::again(CallPointer call, bool throttled) {
   call->attempts++;
   results_.counters.retries++;
   if (throttled) results_.counters.throttled++;
-  call->due = Clock::now() + backoff_.delay(call->attempts);
+  const std::chrono::milliseconds time = backoff_.delay(call->attempts);
+  delay(std::move(call), time);
+}
+
+/// It may have been carried out, or still be. A write with a condition can be repeated: it passes
+/// over nothing newer and knows its own stamp. One without can't: its items go on with a condition,
+/// once what is late has come.
+void WritePipeline::again_unanswered(CallPointer call) {
+  if (call->kind != WriteCall::Kind::kBatch && call->kind != WriteCall::Kind::kUnconditional) {
+    return again(std::move(call), false);
+  }
+  results_.counters.retries++;
+  for (Job& job : call->jobs) {
+    CallPointer alone = new_call(WriteCall::Kind::kConditional, call->table);
+    alone->jobs.push_back(std::move(job));
+    delay(std::move(alone), late_batch_);
+  }
+  recycle(std::move(call));
+}
+
+void WritePipeline::delay(CallPointer call, std::chrono::milliseconds time) {
+  call->due = Clock::now() + time;
   delayed_.push_back(std::move(call));
   std::push_heap(delayed_.begin(), delayed_.end(), later);
 }

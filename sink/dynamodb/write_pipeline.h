@@ -33,7 +33,7 @@ class WritePipeline {
  public:
   WritePipeline(Session session, std::vector<TargetTable> tables, TargetOptions target_options,
                 std::size_t connections, std::chrono::seconds patience,
-                std::function<void()> may_send = {});
+                std::chrono::milliseconds late_batch, std::function<void()> may_send = {});
 
   void add(Job job);
   /// Batches that are not full are ready to go, too.
@@ -63,6 +63,8 @@ class WritePipeline {
 
   void finish(CallPointer call);
   void again(CallPointer call, bool throttled);
+  void again_unanswered(CallPointer call);
+  void delay(CallPointer call, std::chrono::milliseconds time);
   void note_failure(const std::string& reason);
   void finish_taken(CallPointer call);
   void finish_batch(CallPointer call);
@@ -76,6 +78,7 @@ class WritePipeline {
   const std::vector<TargetTable> tables_;
   const TargetOptions target_options_;
   const std::chrono::seconds patience_;
+  const std::chrono::milliseconds late_batch_;
   Backoff backoff_;
 
   std::vector<CallPointer> gathered_;  // a batch in the making, for each table

@@ -18,7 +18,8 @@ class WriteSender::Impl {
   Impl(Session session, std::vector<TargetTable> tables, TargetOptions target_options,
        WriteSenderOptions options)
       : pipeline_(std::move(session), std::move(tables), std::move(target_options),
-                  options.connections, options.patience, std::move(options.may_send)),
+                  options.connections, options.patience, options.late_batch,
+                  std::move(options.may_send)),
         thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
   ~Impl() {

@@ -21,7 +21,8 @@ namespace tandem::sink {
 struct WriteSenderOptions {
   std::size_t connections = 32;
   std::chrono::seconds patience{300};
-  std::function<void()> may_send;  // as in sink/target.h
+  std::chrono::milliseconds late_batch{5'000};  // as in DynamodbOptions
+  std::function<void()> may_send;               // as in sink/target.h
 };
 
 class WriteSender {
