@@ -91,11 +91,23 @@ class Verifier {
       }
       compare_document(entry.document);
     }
-    seen_.unmatched([this](const Seen::Entry& entry) { recheck_surplus(entry); });
+    seen_.unmatched([this](const Seen::Entry& entry) {
+      if (declared(entry.document)) {
+        recheck_surplus(entry);
+      } else {
+        ++report_.undeclared;
+      }
+    });
     return std::move(report_);
   }
 
  private:
+  bool declared(const std::string& document) const {
+    const std::vector<DocumentSpec>& specs = documents_.specs();
+    return std::any_of(specs.begin(), specs.end(),
+                       [&](const DocumentSpec& spec) { return spec.name == document; });
+  }
+
   const std::vector<std::string>& volatile_names(const std::string& document) const {
     static const std::vector<std::string> kNone;
     for (const DocumentSpec& spec : documents_.specs()) {

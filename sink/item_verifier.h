@@ -2,7 +2,8 @@
 // what stands at the target, and every item that stands there with what the documents yield.
 //
 // Promise: a difference is counted only if nothing newer is on its way to that item: its document
-// is not dirty before and after both sides were read again. Writes nothing. One thread.
+// is not dirty before and after both sides were read again. Writes nothing. One thread. Errors:
+// those of the target, the replica and the ledger.
 #pragma once
 
 #include <chrono>
@@ -39,6 +40,7 @@ struct ItemDifference {
 
 struct ItemReport {
   std::int64_t items_expected = 0, items_found = 0, tombstones = 0, foreign = 0;
+  std::int64_t undeclared = 0;    // items of documents no longer declared, which stay by design
   std::int64_t pending = 0;       // documents left out because something newer is on its way
   std::int64_t dead_letters = 0;  // documents left out because they are dead letters
   std::vector<ItemDifference> differences;

@@ -65,6 +65,7 @@ Json to_json(const Result& result) {
   json["items_found"] = result.items.items_found;
   json["tombstones"] = result.items.tombstones;
   json["foreign_items"] = result.items.foreign;
+  json["undeclared_items"] = result.items.undeclared;
   json["pending"] = result.pending();
   json["dead_letters"] = result.items.dead_letters;
   json["tables_not_whole"] = result.rows.not_whole;
@@ -139,6 +140,12 @@ void print(const Result& result) {
     std::puts(
         (with_commas(result.items.foreign) + " items at the target are not Tandem's; left alone")
             .c_str());
+  }
+  if (result.items.undeclared > 0) {
+    std::puts((with_commas(result.items.undeclared) +
+               " items are of documents no longer declared; left alone, `tandem run --prune` "
+               "deletes them")
+                  .c_str());
   }
   if (result.pending() > 0) {
     std::string waiting =

@@ -150,3 +150,21 @@ def test_documents_no_longer_declared_stay_unless_pruned(local):
     assert local.run("run", "--once").status in (DONE, DIFFERENCES)
     local.run("run", "--once", "--prune").expect(DONE)
     local.run("verify", "--deep").expect(DONE)
+
+
+def test_items_of_documents_no_longer_declared_are_no_differences(local, small_source):
+    declared = local.config.read_text()
+    local.config.write_text(
+        declared + '  genre: {table: Artists, root: Genre, item: {PK: "GENRE#{GenreId}"}}\n'
+    )
+    local.sync()
+    with opened(small_source) as connection:
+        genres = connection.execute("SELECT count(*) FROM Genre").fetchone()[0]
+    local.config.write_text(declared)
+    local.run_once().expect(DONE)
+    result = local.run("verify", "--deep").expect(DONE)
+    assert f"{genres} items" in result.out and "run --prune" in result.out, str(result)
+    said = local.run("verify", "--repair", "--json").expect(DONE).json
+    assert said["equal"] and said["undeclared_items"] == genres, said
+    local.run("run", "--once", "--prune").expect(DONE)
+    assert local.run("verify", "--json").expect(DONE).json["undeclared_items"] == 0
