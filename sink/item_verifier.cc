@@ -252,21 +252,31 @@ class Verifier {
     return differences;
   }
 
+  // Our stamp on the item as it stands there now; nothing if none of our items does.
+  std::optional<Stamp> standing_stamp(std::size_t table, const Item& key) {
+    auto found = target_.read(table, {key});
+    if (!found[0].has_value()) return std::nullopt;
+    auto stamp = stamp_of(*found[0], options_.attribute);
+    return stamp.has_value() && !stamp->deleted ? stamp : std::nullopt;
+  }
+
+  // The ledger knows an item before it is sent, and forgets it once it is deleted. So what it does
+  // not know is surplus only if the very same item stood there before and after it was asked.
   void recheck_surplus(const Seen::Entry& entry) {
     const TargetTable& table = documents_.targets()[entry.table];
     auto deadline = Clock::now() + patience_;
     Item key = decode_key(entry.key, table.key);
-    for (;;) {
-      auto found = target_.read(entry.table, {key});
-      if (!found[0].has_value()) return;
-      auto stamp = stamp_of(*found[0], options_.attribute);
-      if (!stamp.has_value() || stamp->deleted) return;
+    std::optional<Stamp> stamp = standing_stamp(entry.table, key);
+    while (stamp.has_value()) {
       replica_.renew();
       auto owner = ledger_.owner_of(table.name, entry.key);
       bool waits = wide_work(entry.document) || (owner && dirty(owner->document, owner->root));
-      if (!waits) {
-        if (owner && yields(*owner, entry.key)) return;
-        if (owner && dead_.contains({owner->document, owner->root})) return;
+      if (!waits && owner) {
+        if (yields(*owner, entry.key) || dead_.contains({owner->document, owner->root})) return;
+      }
+      std::optional<Stamp> after = standing_stamp(entry.table, key);
+      if (!after.has_value()) return;
+      if (!waits && after->version == stamp->version && after->hash == stamp->hash) {
         ItemDifference difference;
         difference.kind = ItemDifference::Kind::kSurplus;
         difference.document = entry.document;
@@ -277,6 +287,7 @@ class Verifier {
         report_.differences.push_back(std::move(difference));
         return;
       }
+      stamp = std::move(after);
       if (Clock::now() >= deadline || stop_.stop_requested()) {
         give_up_waiting();
         return;

@@ -64,6 +64,26 @@ class ItemVerifier : public ::testing::Test {
   Watched target;
 };
 
+TEST_F(ItemVerifier, AnItemThatIsJustBeingDeletedIsNotSurplus) {
+  target.after_scan = [&] {
+    world.begin();
+    world.remove("Thing", 2);
+    world.end();
+  };
+  int reads = 0;
+  target.after_read = [&] {
+    // Verify has seen it stand there; now it goes, and the ledger forgets it.
+    if (++reads == 1) {
+      EXPECT_TRUE(world.settle());
+    }
+  };
+  const ItemReport report = verify(world.documents);
+  EXPECT_GE(reads, 1);
+  EXPECT_TRUE(report.differences.empty()) << report.differences[0].item;
+  EXPECT_EQ(report.pending, 0);
+  EXPECT_FALSE(world.note_of("b").has_value());
+}
+
 TEST_F(ItemVerifier, AnItemThatNothingYieldsIsSurplus) {
   auto left_over = *world.target.at(0, World::key("b"));
   for (auto& [name, value] : left_over) {
