@@ -11,8 +11,9 @@ constexpr char kMeta[] = "made_tables";
 
 }  // namespace
 
-void remember_made_tables(const Config& config, const std::vector<std::string>& tables) {
-  state::StateDirectory directory = state::StateDirectory::own(config.state);
+void remember_made_tables(const Config& config, const state::StateDirectory& directory,
+                          const std::vector<std::string>& tables) {
+  if (tables.empty()) return;
   auto log = open_log(config, directory);
   state::Ledger ledger(directory.ledger(), log->identity());
   std::vector<std::string> all = made_tables(ledger);

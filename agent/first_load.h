@@ -7,11 +7,13 @@
 
 #include "agent/config.h"
 #include "state/ledger.h"
+#include "state/state_directory.h"
 
 namespace tandem::agent {
 
-/// Adds the tables to what the ledger of the config's state directory remembers.
-void remember_made_tables(const Config& config, const std::vector<std::string>& tables);
+/// Adds the tables to what the ledger of the state directory remembers. Precondition: owned.
+void remember_made_tables(const Config& config, const state::StateDirectory& directory,
+                          const std::vector<std::string>& tables);
 std::vector<std::string> made_tables(state::Ledger& ledger);
 
 }  // namespace tandem::agent

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <fstream>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -46,6 +47,26 @@ int uninstall(const Config& config, std::stop_token stop) {
   return 0;
 }
 
+int install(const Config& config, std::stop_token stop) {
+  // No agent may start between the making of a table and the note of it. Beside one that runs there
+  // is no note: it goes without batches.
+  std::optional<state::StateDirectory> owned;
+  if (!state::StateDirectory::look(config.state).owner()) {
+    owned.emplace(state::StateDirectory::own(config.state));
+  }
+  open_source(config)->install(stop);
+  say("source: triggers are in place at " + config.source.path);
+  auto made = open_target(config, stop)->create_missing([](const std::string& text) {
+    say("target: " + text);
+  });
+  if (made.empty()) say("target: all tables are there");
+  if (owned) {
+    remember_made_tables(config, *owned, made);
+    say("next: `tandem -c " + config.file + " run`");
+  }
+  return 0;
+}
+
 }  // namespace
 
 int run_init(const CommandLine& line, std::stop_token stop) {
@@ -56,15 +77,7 @@ int run_init(const CommandLine& line, std::stop_token stop) {
   }
   Config config = load_checked_config(line.config, stop);
   if (line.uninstall) return uninstall(config, stop);
-  open_source(config)->install(stop);
-  say("source: triggers are in place at " + config.source.path);
-  auto made = open_target(config, stop)->create_missing([](const std::string& text) {
-    say("target: " + text);
-  });
-  if (made.empty()) say("target: all tables are there");
-  remember_made_tables(config, made);
-  say("next: `tandem -c " + line.config + " run`");
-  return 0;
+  return install(config, stop);
 }
 
 }  // namespace tandem::agent

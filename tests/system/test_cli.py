@@ -108,6 +108,15 @@ def test_reset_needs_confirm_and_keeps_the_target(local):
     local.run("verify", "--deep").expect(DONE)
 
 
+def test_init_beside_a_running_agent(local):
+    local.init()
+    agent = local.start()
+    eventually(lambda: (local.state / "status.json").exists(), 20, "it runs", alive=agent.alive)
+    local.run("init").expect(DONE)
+    agent.alive()
+    agent.stop()
+
+
 def test_a_second_agent_on_the_same_state_is_refused(local):
     local.sync()
     agent = local.start()
