@@ -1,9 +1,13 @@
 // tandem dead-letters list|retry|drop: what could not be written, and why.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "agent/commands/commands.h"
 #include "agent/inbox_worker.h"
@@ -14,10 +18,26 @@
 namespace tandem::agent {
 namespace {
 
-std::string joined(const std::vector<std::string>& key) {
-  std::string text;
-  for (const std::string& value : key) text += (text.empty() ? "" : ", ") + value;
-  return text;
+// A value as one types it: text without quotes. Nothing for what can't be typed so.
+std::optional<std::string> typed(const state::Value& value) {
+  switch (value.kind()) {
+    case state::ValueKind::kText:
+      return value.bytes();
+    case state::ValueKind::kInteger:
+    case state::ValueKind::kReal:
+      return state::to_display(value);
+    default:
+      return std::nullopt;
+  }
+}
+
+// Is the letter of the row with this key, given as one types it or as the listing shows it?
+bool names(const std::vector<std::string>& key, const state::DeadLetter& letter, bool as_shown) {
+  const state::Row root = state::decode_row(letter.root);
+  return std::equal(key.begin(), key.end(), root.begin(), root.end(),
+                    [&](const std::string& text, const state::Value& value) {
+                      return as_shown ? text == state::to_display(value) : typed(value) == text;
+                    });
 }
 
 // The letters that the command line names: all, those of one document, or one row's.
@@ -25,15 +45,18 @@ std::vector<state::DeadLetter> chosen(const CommandLine& line,
                                       const state::StateDirectory& directory) {
   std::vector<state::DeadLetter> letters;
   if (::access(directory.ledger().c_str(), R_OK) != 0) return letters;
-  for (state::DeadLetter& letter : state::LedgerReader(directory.ledger()).dead_letters()) {
-    if (!line.document.empty() && letter.document != line.document) continue;
-    std::string key = joined(line.key);
-    // `row` reads "Track 7" or "PlaylistTrack (1, 3402)".
-    if (!key.empty() && !letter.row.ends_with(" " + key) && !letter.row.ends_with("(" + key + ")"))
-      continue;
-    letters.push_back(std::move(letter));
+  letters = state::LedgerReader(directory.ledger()).dead_letters();
+  std::erase_if(letters, [&](const state::DeadLetter& letter) {
+    return !line.document.empty() && letter.document != line.document;
+  });
+  if (line.key.empty()) return letters;
+  for (bool as_shown : {false, true}) {
+    std::vector<state::DeadLetter> named;
+    std::copy_if(letters.begin(), letters.end(), std::back_inserter(named),
+                 [&](const auto& letter) { return names(line.key, letter, as_shown); });
+    if (!named.empty()) return named;
   }
-  return letters;
+  return {};
 }
 
 int request(const CommandLine& line, state::RequestKind kind) {

@@ -177,3 +177,46 @@ def test_items_of_documents_no_longer_declared_are_no_differences(local, small_s
     assert said["equal"] and said["undeclared_items"] == genres, said
     local.run("run", "--once", "--prune").expect(DONE)
     assert local.run("verify", "--json").expect(DONE).json["undeclared_items"] == 0
+
+
+WORDS = """
+source: {type: sqlite, path: "${LEGACY_DB}"}
+state: "${TANDEM_STATE}"
+target: {type: local, path: items.db, tables: {Rows: {key: [PK]}}}
+documents:
+  word: {table: Rows, root: Word, item: {PK: "{T}"}}
+"""
+
+
+@pytest.fixture
+def words(deploy, tmp_path):
+    """Each row is a dead letter, since its item's key is null."""
+    path = tmp_path / "words.db"
+    with opened(path) as connection:
+        connection.execute("CREATE TABLE Word (W TEXT PRIMARY KEY, T TEXT)")
+        connection.executemany("INSERT INTO Word VALUES (?, NULL)", [("7",), ("foo 7",), ("(7)",)])
+    tandem = deploy(path, config=WORDS)
+    tandem.init()
+    tandem.run_once().expect(DIFFERENCES)
+    return tandem
+
+
+def letters(tandem):
+    result = tandem.run("dead-letters", "list", "--json").expect(DONE, DIFFERENCES)
+    return sorted(letter["row"] for letter in result.json)
+
+
+def test_one_dead_letter_is_named_by_its_key(words):
+    assert letters(words) == ["Word '(7)'", "Word '7'", "Word 'foo 7'"]
+    listed = words.run("dead-letters", "list", "word", "7", "--json").expect(DIFFERENCES)
+    assert [letter["row"] for letter in listed.json] == ["Word '7'"]
+    words.run("dead-letters", "drop", "word", "oo 7").expect(DONE)
+    words.run("dead-letters", "drop", "word", "7").expect(DONE)
+    words.run_once().expect(DIFFERENCES)
+    assert letters(words) == ["Word '(7)'", "Word 'foo 7'"]
+    words.run("dead-letters", "drop", "word", "'foo 7'").expect(DONE)  # as the listing shows it
+    words.run_once().expect(DIFFERENCES)
+    assert letters(words) == ["Word '(7)'"]
+    words.run("dead-letters", "drop").expect(DONE)
+    words.run_once().expect(DONE)
+    assert letters(words) == []
