@@ -294,6 +294,33 @@ def test_a_stop_while_the_target_says_nothing(deploy, small_source, proxy, dynam
     oracle.check(small_source, dynamodb)
 
 
+def test_a_refused_item_is_written_by_a_retry(deploy, small_source, proxy, dynamodb):
+    tandem = deploy(small_source, endpoint=proxy.endpoint)
+    tandem.sync()
+    with opened(small_source) as connection:
+        connection.execute("UPDATE Playlist SET Name = 'new' WHERE PlaylistId IN (1, 2)")
+    proxy.refuse = only_writes((400, "ValidationException", "not today"))
+    tandem.run_once().expect(DIFFERENCES)
+    proxy.refuse = lambda operation: None
+
+    def refused():
+        return sorted(letter["row"] for letter in dead_letters(tandem).json)
+
+    def name_of(number):
+        return dynamodb.scan("Playlists")[(f"PLAYLIST#{number}", "METADATA")]["Name"]
+
+    tandem.run_once().expect(DIFFERENCES)
+    assert refused() == ["Playlist 1", "Playlist 2"], "nothing has changed"
+    tandem.run("dead-letters", "retry", "playlist", "1").expect(DONE)
+    tandem.run_once().expect(DIFFERENCES)
+    assert refused() == ["Playlist 2"]
+    assert name_of(1) == "new" and name_of(2) != "new"
+    tandem.run("dead-letters", "retry").expect(DONE)
+    tandem.run_once().expect(DONE)
+    assert refused() == []
+    oracle.check(small_source, dynamodb)
+
+
 # ---- rows that no item can hold ------------------------------------------------------------------
 
 
