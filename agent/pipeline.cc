@@ -3,6 +3,7 @@
 #include <chrono>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -98,6 +99,7 @@ class Pipeline::Impl {
   capture::PublisherOptions publisher_options(const state::StateDirectory& directory) {
     capture::PublisherOptions options;
     options.heartbeat = config_.source.heartbeat;
+    options.resumed = [this] { reconciler_.wake(); };
     if (replica_is_cut_off(directory)) {
       options.restart_reason =
           "the log no longer holds what the replica needs; reading all tables again";
@@ -123,6 +125,11 @@ class Pipeline::Impl {
     options.attribute = config_.target.options.attribute;
     options.prune = options_.prune;
     options.made_tables = made_tables(ledger_);
+    options.began_at = [this]() -> std::optional<state::Version> {
+      const capture::PublisherStatus status = publisher_.status();
+      if (status.epoch == 0) return std::nullopt;
+      return state::Version{status.epoch, status.resumed_at};
+    };
     options.assert_owner = [this] { source_->assert_owner(workers_.get_token()); };
     return options;
   }

@@ -142,9 +142,11 @@ class Publisher::Impl : public Transactions {
     {
       std::lock_guard lock(mutex_);
       status_.epoch = epoch;
+      status_.resumed_at = log_.next();
       status_.checkpoint = continues ? *tail.checkpoint : state::Checkpoint{};
       status_.snapshotting = true;
     }
+    if (options_.resumed) options_.resumed();
     last_append_ = steady_clock::now();
     first_look(stop, continues);
     while (!stop.stop_requested()) {

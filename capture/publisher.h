@@ -27,11 +27,16 @@ struct PublisherOptions {
   /// Not empty: what the log knows is not to be continued (its beginning is gone and the replica
   /// with it). Says so in the log as a gap and reads every table again.
   std::string restart_reason;
+  /// Called on run()'s thread whenever PublisherStatus::epoch has become known.
+  std::function<void()> resumed;
 };
 
 struct PublisherStatus {
   state::Checkpoint checkpoint;  // durable in the log
+  /// 0 while it is not known whether the log can be continued. From then on all that this epoch
+  /// begins with, a gap included, stands in the log before `resumed_at`.
   std::uint64_t epoch = 0;
+  state::Offset resumed_at = 0;
   std::int64_t transactions = 0, changes = 0, snapshot_rows = 0;
   /// A table is to be read, or may be: until the source has been looked at, nobody knows whether
   /// its tables are still those of the checkpoint.

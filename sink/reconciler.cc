@@ -56,7 +56,8 @@ class Reconciler::Impl {
         expansions_(view_, ledger, queue_, quarantine_),
         intake_(view_, ledger, queue_),
         first_loads_(view_, ledger, options_.made_tables, occupied_),
-        progress_(view_, ledger, queue_, quarantine_, flights_, expansions_, intake_, counts_),
+        progress_(view_, ledger, queue_, quarantine_, flights_, expansions_, intake_, counts_,
+                  options_.began_at),
         ready_(view_.documents().size(), false) {
     target_.set_guard([lease = lease_] { lease->renew(); });
     for (std::size_t i = 0; i < ready_.size(); ++i) queue_.rest(static_cast<int>(i));

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -32,6 +33,11 @@ struct ReconcilerOptions {
   std::function<void()> assert_owner;  // throws Fenced; called before sends when the last call is
                                        // older than `lease`, from the thread that sends
   std::chrono::milliseconds lease{kLease};
+  /// Where this run's own part of the change log begins: its epoch, and a gap if it found one,
+  /// stand before. Nothing is written from a replica that has not come so far: its owner may have
+  /// been another agent meanwhile, and what that one did is found out only there. No value: not
+  /// known yet; wake() when it is. Thread-safe. None: the replica is written from as it is.
+  std::function<std::optional<state::Version>()> began_at;
   std::vector<std::string>
       made_tables;  // target tables that init just made: first loads may be batched
 };

@@ -1,12 +1,14 @@
 #include "sink/reconciler/progress.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tandem::sink {
 
 Progress::Progress(ReplicaView& view, state::Ledger& ledger, const DirtyQueue& queue,
                    const Quarantine& quarantine, const Flights& flights,
-                   const Expansions& expansions, const Intake& intake, const ItemCounts& counts)
+                   const Expansions& expansions, const Intake& intake, const ItemCounts& counts,
+                   std::function<std::optional<state::Version>()> began_at)
     : view_(view),
       ledger_(ledger),
       queue_(queue),
@@ -14,9 +16,15 @@ Progress::Progress(ReplicaView& view, state::Ledger& ledger, const DirtyQueue& q
       flights_(flights),
       expansions_(expansions),
       intake_(intake),
-      counts_(counts) {}
+      counts_(counts),
+      began_at_(std::move(began_at)) {}
 
-bool Progress::may_write() const { return view_.version() >= ledger_.newest_version(); }
+bool Progress::may_write() const {
+  if (view_.version() < ledger_.newest_version()) return false;
+  if (!began_at_) return true;
+  const std::optional<state::Version> began = began_at_();
+  return began && view_.version() >= *began;
+}
 
 bool Progress::any_resting() const {
   return std::any_of(view_.documents().begin(), view_.documents().end(),

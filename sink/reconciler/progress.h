@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 
 #include "sink/reconciler.h"
 #include "sink/reconciler/expansions.h"
@@ -18,10 +20,12 @@ class Progress {
  public:
   Progress(ReplicaView& view, state::Ledger& ledger, const DirtyQueue& queue,
            const Quarantine& quarantine, const Flights& flights, const Expansions& expansions,
-           const Intake& intake, const ItemCounts& counts);
+           const Intake& intake, const ItemCounts& counts,
+           std::function<std::optional<state::Version>()> began_at);
 
-  /// Whether the replica is as new as anything that was written from it before: it may have been
-  /// rebuilt and be behind, and then nothing may be built from it.
+  /// Whether the replica is as new as anything that was written from it before (it may have been
+  /// rebuilt and be behind), and holds what this run's epoch began with (another agent may have
+  /// written meanwhile). Nothing may be built from it otherwise.
   bool may_write() const;
   /// Nothing is dirty and nothing on its way at the replica's newest offset.
   bool idle() const;
@@ -41,6 +45,7 @@ class Progress {
   const Expansions& expansions_;
   const Intake& intake_;
   const ItemCounts& counts_;
+  const std::function<std::optional<state::Version>()> began_at_;  // as in ReconcilerOptions
   state::Version applied_;
   state::Offset drained_at_ = 0;  // all marks of the replica up to here have been read
 };

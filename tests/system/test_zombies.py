@@ -214,3 +214,24 @@ def test_a_write_that_arrives_late(deploy, small_source, dynamodb, proxy, seed, 
         second.run_once().expect()
         oracle.check(small_source, dynamodb)
     application.close()
+
+
+@pytest.mark.parametrize("point", ["reconciler.submit.before", "reconciler.submit.after"])
+def test_the_first_agent_takes_over_again(first, target, small_source, seed, point):
+    """Killed with items on their way, which a second one then writes; when that one has stopped, the
+    first is the rightful owner once more."""
+    first.sync()
+    application = Application(small_source, seed)
+    with SamplingReader(target):
+        application.sql("UPDATE Artist SET Name = Name || ' (of the first)'")
+        first.start("run", environment=failpoints.armed(point)).wait(60)
+        application.sql("UPDATE Artist SET Name = Name || ' (of the second)'")
+        application.burst(15)
+        second = first.beside("second")
+        second.sync()
+        oracle.check(small_source, target)
+        for agent in (first, second, first):
+            application.burst(15)
+            agent.run_once().expect()
+            oracle.check(small_source, target)
+    application.close()

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <future>
+#include <mutex>
 
 #include "reconciler_world.h"
 
@@ -299,6 +300,71 @@ TEST(Reconciler, AHigherEpochAtTheTargetFencesThisAgent) {
   EXPECT_FALSE(world.settle());
   ASSERT_TRUE(world.failure);
   EXPECT_THROW(std::rethrow_exception(world.failure), state::Fenced);
+}
+
+// Another agent had the source while this one was down, and wrote what this one had on its way.
+TEST(Reconciler, NothingIsWrittenBeforeTheReplicaHoldsWhatThisRunBeganWith) {
+  World world;
+  world.begin();
+  world.thing(1, "a", "one");
+  world.snapshot();
+  ASSERT_TRUE(world.settle());
+  world.begin();
+  world.thing(1, "a", "two");
+  world.end();
+  world.target.before_wait = [] { throw Died(); };
+  EXPECT_FALSE(world.settle());
+  world.target.before_wait = nullptr;
+  world.target.crash();
+  world.target.items[{0, World::key("a")}] =
+      stamped({{"PK", Attribute::string("a")}, {"Note", Attribute::string("of the other agent")}},
+              stamp(6, 3));
+  const std::int64_t writes = world.target.writes;
+  world.target.reads = 0;
+
+  std::mutex mutex;
+  std::optional<state::Version> began;
+  int asked = 0;
+  world.began_at = [&] {
+    std::lock_guard lock(mutex);
+    ++asked;
+    return began;
+  };
+  const auto let_turns_pass = [&] {
+    for (int i = 0; i < 5; ++i) {
+      const auto count = [&] {
+        std::lock_guard lock(mutex);
+        return asked;
+      };
+      const int before = count();
+      world.reconciler->wake();
+      const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+      while (count() == before && !world.ended()) {
+        ASSERT_LT(std::chrono::steady_clock::now(), until);
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+    }
+    EXPECT_FALSE(world.ended());
+    EXPECT_FALSE(world.reconciler->status().idle);
+    EXPECT_EQ(world.reconciler->status().built, 0);
+  };
+  world.open_ledger();
+  world.start();
+  let_turns_pass();
+  world.hold_fold = true;
+  world.claim(2);
+  {
+    std::lock_guard lock(mutex);
+    began = state::Version{7, world.replica->position().next + 1};
+  }
+  let_turns_pass();
+  EXPECT_EQ(world.target.reads, 0);
+  EXPECT_EQ(world.target.writes, writes);
+  world.hold_fold = false;
+  world.fold(world.unfolded());
+  ASSERT_TRUE(world.settle());
+  world.stop();
+  world.expect_equal();
 }
 
 TEST(Reconciler, ANewerItemOfTheSameLogMakesEverythingRestUntilTheReplicaHasPassedIt) {

@@ -119,9 +119,9 @@ class World {
     add(state::Gap{"a test"});
     publish();
   }
-  /// A new capture takes the log over.
-  void claim() {
-    ++epoch_;
+  /// A new capture takes the log over, with so much higher an epoch.
+  void claim(std::uint64_t higher = 1) {
+    epoch_ += higher;
     add(state::Epoch{epoch_});
     publish();
   }
@@ -200,6 +200,7 @@ class World {
     options.prune = prune;
     options.made_tables = made_tables;
     options.assert_owner = assert_owner;
+    options.began_at = began_at;
     return options;
   }
   void start() {
@@ -388,6 +389,7 @@ class World {
   std::size_t round_documents = 2000;
   std::vector<std::string> made_tables;
   std::function<void()> assert_owner;
+  std::function<std::optional<state::Version>()> began_at;
 
  private:
   std::stop_source ended_;
