@@ -180,6 +180,7 @@ class Reconciler::Impl {
     }
     ledger_.begin();
     ledger_.set_meta("gap", gap);
+    first_loads_.end_all();
     ledger_.commit(true);
     forget_undeclared(view_, ledger_, quarantine_, queue_, options_.prune);
     counts_.count_anew();

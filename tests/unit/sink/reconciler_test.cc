@@ -929,6 +929,52 @@ TEST(Reconciler, OnlyTheFirstLoadOfATableThatInitMadeIsUnconditional) {
   EXPECT_FALSE(world.target.log[0].unconditional);
 }
 
+TEST(Reconciler, AFirstLoadThatHasEndedDoesNotBeginAgainWhenAllIsDeleted) {
+  World world;
+  world.made_tables = {"Items"};
+  world.begin();
+  world.thing(1, "a", "one");
+  world.snapshot();
+  ASSERT_TRUE(world.settle());
+  ASSERT_EQ(world.target.log.size(), 1U);
+  EXPECT_TRUE(world.target.log[0].unconditional);
+  world.begin();
+  world.remove("Thing", 1);
+  world.end();
+  ASSERT_TRUE(world.settle());
+  ASSERT_TRUE(world.ledger->items_after("Items", "", 1).empty());
+  world.begin();
+  world.thing(1, "a", "again");
+  world.end();
+  world.open_ledger();
+  ASSERT_TRUE(world.settle());
+  ASSERT_EQ(world.target.log.size(), 3U);
+  EXPECT_FALSE(world.target.log[2].unconditional);
+  world.expect_equal();
+}
+
+TEST(Reconciler, AGapEndsTheFirstLoad) {
+  World world;
+  world.made_tables = {"Items"};
+  world.begin();
+  for (int i = 0; i < 20; ++i) world.thing(i, "k" + std::to_string(i), "one");
+  world.snapshot();
+  world.target.die_after = 12;
+  EXPECT_FALSE(world.settle());
+  world.target.crash();
+  world.target.log.clear();
+  world.claim();
+  world.gap();
+  world.begin();
+  world.thing(99, "new", "one");
+  world.snapshot();
+  world.open_ledger();
+  ASSERT_TRUE(world.settle());
+  EXPECT_FALSE(world.target.log.empty());
+  for (const Write& write : world.target.log) EXPECT_FALSE(write.unconditional);
+  world.expect_equal();
+}
+
 TEST(Reconciler, SingleMarksDoNotWaitBehindAFirstLoad) {
   World world;
   world.round_documents = 16;
