@@ -95,6 +95,7 @@ class BuildAhead::Impl {
     } catch (const std::exception&) {
       // The caller builds this range itself and meets the same error where it can tell of it.
       builder_.reset();
+      document_.reset();
       reader_.reset();
     }
     return std::nullopt;

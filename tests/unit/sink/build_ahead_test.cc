@@ -82,5 +82,19 @@ TEST_F(BuildAheadTest, BuildsNothingAtAPositionThatHasPassed) {
   EXPECT_TRUE(ahead_.take(document_, "", position_).has_value());
 }
 
+TEST_F(BuildAheadTest, GoesOnAfterABuildThatFailed) {
+  read();
+  const auto built = [this] {
+    ahead_.ask(document_, "", 10, position_);
+    return ahead_.take(document_, "", position_).has_value();
+  };
+  EXPECT_TRUE(built());
+  state::Database other(world_.replica_path(), state::OpenMode::kReadWrite);
+  other.execute("ALTER TABLE Thing RENAME TO Elsewhere");
+  EXPECT_FALSE(built());
+  other.execute("ALTER TABLE Elsewhere RENAME TO Thing");
+  EXPECT_TRUE(built());
+}
+
 }  // namespace
 }  // namespace tandem::sink
