@@ -147,7 +147,12 @@ class Reconciler::Impl {
       intake_.refill(kDirtyInMemory / 2);
       busy |= fill(round);
     }
-    round.prepare();
+    if (!round.prepare()) {
+      // The target is asked while no transaction is open.
+      ledger_.commit(false);
+      round.read_unknown();
+      ledger_.begin();
+    }
     RoundCounts counts = round.record();
     progress_.built += counts.built;
     progress_.unchanged += counts.unchanged;

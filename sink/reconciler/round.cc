@@ -52,9 +52,24 @@ void Round::add(Dirty& dirty, BuiltDocument built) {
   claims_.add(dirty, std::move(built));
 }
 
-void Round::prepare() {
+bool Round::prepare() {
   claims_.resolve();
-  read_unknown();
+  for (const Candidate& candidate : claims_.candidates()) {
+    if (candidate.fate != Candidate::Fate::kWrite) continue;
+    for (const std::optional<LedgerItem>& row : candidate.rows) {
+      if (row && row->unknown) ask(*item_key(*row), candidate, *row);
+    }
+    for (const LedgerItem& row : candidate.former) {
+      std::optional<ItemKey> key = item_key(row);
+      if (row.unknown && key && !claims_.yielded(*key)) ask(*key, candidate, row);
+    }
+  }
+  return questions_.empty();
+}
+
+void Round::ask(ItemKey key, const Candidate& candidate, const LedgerItem& row) {
+  questions_.resize(parts_.view.targets().size());
+  questions_[key.table].push_back({key, &candidate, &row});
 }
 
 std::optional<ItemKey> Round::item_key(const LedgerItem& row) const {
@@ -70,36 +85,17 @@ bool Round::yields(const Candidate& candidate, const ItemKey& key) const {
 }
 
 void Round::read_unknown() {
-  struct Question {
-    ItemKey key;
-    const Candidate* candidate;
-    const LedgerItem* row;
-  };
-  std::vector<std::vector<Question>> questions(parts_.view.targets().size());
-  for (const Candidate& candidate : claims_.candidates()) {
-    if (candidate.fate != Candidate::Fate::kWrite) continue;
-    for (const std::optional<LedgerItem>& row : candidate.rows) {
-      if (!row || !row->unknown) continue;
-      ItemKey key = *item_key(*row);
-      questions[key.table].push_back({key, &candidate, &*row});
-    }
-    for (const LedgerItem& row : candidate.former) {
-      std::optional<ItemKey> key = item_key(row);
-      if (!row.unknown || !key || claims_.yielded(*key)) continue;
-      questions[key->table].push_back({*key, &candidate, &row});
-    }
-  }
-  for (std::size_t table = 0; table < questions.size(); ++table) {
-    if (questions[table].empty()) continue;
+  for (std::size_t table = 0; table < questions_.size(); ++table) {
+    if (questions_[table].empty()) continue;
     const TargetTable& target = parts_.view.targets()[table];
     std::vector<Item> keys;
-    keys.reserve(questions[table].size());
-    for (const Question& question : questions[table]) {
+    keys.reserve(questions_[table].size());
+    for (const Question& question : questions_[table]) {
       keys.push_back(decode_key(question.key.key, target.key));
     }
     std::vector<std::optional<Item>> found = parts_.target.read(table, keys);
     for (std::size_t i = 0; i < found.size(); ++i) {
-      const Question& question = questions[table][i];
+      const Question& question = questions_[table][i];
       const ViewDocument& document = parts_.view.document(question.candidate->dirty->document);
       Standing standing = judge(found[i], parts_.view.version(), parts_.view.attribute(),
                                 document.volatile_names(), target);

@@ -1,8 +1,8 @@
 // One round: documents built from one state of the replica, the items they yield held against the
 // ledger and, where the ledger does not know, against the target; then what is to be written.
 //
-// Use: add documents, prepare() outside a transaction of the ledger, record() inside one. One
-// thread.
+// Use: add documents, prepare(); if that says so, read_unknown() outside any transaction of the
+// ledger, since the target is asked and may take its time; record() inside one. One thread.
 #pragma once
 
 #include <functional>
@@ -42,13 +42,21 @@ class Round {
   std::size_t size() { return claims_.candidates().size(); }
   /// Bytes of the items built, estimated from some of them.
   std::size_t bytes() const { return bytes_; }
-  /// Finds owners and reads back what is unknown. Reads ledger and target, writes nothing.
-  void prepare();
+  /// Finds owners. Reads the ledger, writes nothing. False if items are unknown, which have to be
+  /// read back before record().
+  bool prepare();
+  /// Reads back what is unknown from the target. Writes nothing.
+  void read_unknown();
   /// Writes what the round came to into the ledger's open transaction and plans the writes.
   RoundCounts record();
 
  private:
-  void read_unknown();
+  struct Question {
+    ItemKey key;
+    const Candidate* candidate;
+    const state::LedgerItem* row;
+  };
+  void ask(ItemKey key, const Candidate& candidate, const state::LedgerItem& row);
   void wait_for_replica();
   bool record_items(Candidate& candidate);
   bool record_item(Candidate& candidate, std::size_t index);
@@ -61,6 +69,7 @@ class Round {
 
   RoundParts parts_;
   Claims claims_;
+  std::vector<std::vector<Question>> questions_;  // about unknown items, by table; empty: none
   std::unordered_map<ItemKey, Standing, ItemKeyHash> standing_;  // of items that were unknown
   std::vector<state::LedgerItem> ahead_;  // items newer than the replica, as the ledger has them
   std::vector<ItemKey> released_;

@@ -34,6 +34,7 @@ class FakeTarget : public Target {
   std::set<std::string> refused;  // values of the attribute `Note` that are rejected for good
   std::function<void()> before_wait;  // called by each wait
   std::function<void()> before_scan;  // called by each scan
+  std::function<void()> before_read;  // called by each read
 
   std::map<Key, Item> items;
   std::vector<Write> log;  // every write ever submitted
@@ -81,6 +82,7 @@ class FakeTarget : public Target {
 
   std::vector<std::optional<Item>> read(std::size_t table, const std::vector<Item>& keys) override {
     ++reads;
+    if (before_read) before_read();
     std::vector<std::optional<Item>> found;
     for (const Item& key : keys) found.push_back(at(table, encode_key(key, tables_[table].key)));
     return found;

@@ -531,6 +531,29 @@ TEST(Reconciler, ADeletionInFlightAtACrashIsReadBack) {
   world.expect_equal();
 }
 
+TEST(Reconciler, NoTransactionOfTheLedgerIsOpenWhileTheTargetIsRead) {
+  World world;
+  world.begin();
+  world.thing(1, "a", "one");
+  world.snapshot();
+  ASSERT_TRUE(world.settle());
+  world.target.before_read = [&] {
+    state::Database other(world.ledger_path(), state::OpenMode::kReadWrite);
+    EXPECT_NO_THROW(other.execute("PRAGMA busy_timeout = 0; BEGIN IMMEDIATE; ROLLBACK"));
+  };
+  world.target.reads = 0;
+  world.start();
+  world.reconciler->recheck("thing", world.root(1));
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (world.reconciler->status().built < 1 && !world.ended()) {
+    ASSERT_LT(std::chrono::steady_clock::now(), until);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  ASSERT_TRUE(world.settle());
+  world.stop();
+  EXPECT_EQ(world.target.reads, 1);
+}
+
 TEST(Reconciler, ALostLedgerIsRebuiltWithoutWriting) {
   World world;
   world.begin();
