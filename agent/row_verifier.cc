@@ -9,6 +9,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::size_t kPage = 2000;
+constexpr std::chrono::milliseconds kBetweenLooks{50};  // at the source's catalog
 
 // The replica's rows of one table, by key and by key range.
 class ReplicaRows {
@@ -88,6 +89,17 @@ class Verifier {
         report_.not_whole.push_back(table);
         continue;
       }
+      if (!is_known(table)) {
+        report_.changed.push_back(table);
+        continue;
+      }
+      // Capture may have caught up with a change of columns meanwhile.
+      known = replica_.tables();
+      found = known.find(table);
+      if (found == known.end() || !found->second.whole) {
+        report_.not_whole.push_back(table);
+        continue;
+      }
       compare_table(found->second.schema);
       if (stop_.stop_requested()) break;
     }
@@ -95,6 +107,28 @@ class Verifier {
   }
 
  private:
+  // Whether the source's table has the columns and the key that the replica has. One that is on its
+  // way is waited for.
+  bool is_known(const std::string& table) {
+    auto deadline = Clock::now() + patience_;
+    for (;;) {
+      capture::Catalog catalog = options_.catalog();
+      const capture::CatalogTable* source = catalog.find(table);
+      replica_.renew();
+      auto known = replica_.tables();
+      auto found = known.find(table);
+      if (source != nullptr && found != known.end() &&
+          source->schema.fingerprint() == found->second.schema.fingerprint()) {
+        return true;
+      }
+      if (Clock::now() >= deadline || stop_.stop_requested()) {
+        patience_ = {};
+        return false;
+      }
+      std::this_thread::sleep_for(kBetweenLooks);
+    }
+  }
+
   void compare_table(const state::TableSchema& schema) {
     ReplicaRows rows(replica_.database(), schema);
     state::Row from;

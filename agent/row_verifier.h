@@ -2,7 +2,9 @@
 // the replica's, which is what the documents are built from.
 //
 // Promise: a row counts as different only if the source has the same row before and after the
-// replica has passed the position at which it was read. Writes nothing. One thread.
+// replica has passed the position at which it was read. Rows are read by the columns that the
+// replica knows; a table whose columns are others at the source is not compared, but named. Writes
+// nothing. One thread.
 #pragma once
 
 #include <chrono>
@@ -30,11 +32,14 @@ struct RowReport {
   std::int64_t pending = 0;            // rows left out because something newer is on its way
   std::uint64_t position = 0;          // newest source position read
   std::vector<std::string> not_whole;  // tables whose snapshot is not done
+  /// Tables whose columns or key at the source capture has not seen yet.
+  std::vector<std::string> changed;
   std::vector<RowDifference> differences;
 };
 
 struct RowVerifierOptions {
   std::string replica_path;
+  std::function<capture::Catalog()> catalog;  // of the source, as it is when called
   std::chrono::milliseconds patience{10'000};
   std::function<void(const std::string& table, std::int64_t rows)> progress;
 };

@@ -51,7 +51,8 @@ struct Result {
 
   std::size_t differences() const { return rows.differences.size() + items.differences.size(); }
   std::int64_t pending() const {
-    return rows.pending + items.pending + static_cast<std::int64_t>(rows.not_whole.size());
+    return rows.pending + items.pending +
+           static_cast<std::int64_t>(rows.not_whole.size() + rows.changed.size());
   }
 };
 
@@ -69,6 +70,7 @@ Json to_json(const Result& result) {
   json["pending"] = result.pending();
   json["dead_letters"] = result.items.dead_letters;
   json["tables_not_whole"] = result.rows.not_whole;
+  json["tables_changed"] = result.rows.changed;
   json["seconds"] = result.seconds;
   json["row_differences"] = Json::array();
   for (const RowDifference& row : result.rows.differences) {
@@ -147,6 +149,11 @@ void print(const Result& result) {
                "deletes them")
                   .c_str());
   }
+  for (const std::string& table : result.rows.changed) {
+    std::puts(styled(Style::kYellow, "table " + printable(table) +
+                                         " has other columns at the source than were captured")
+                  .c_str());
+  }
   if (result.pending() > 0) {
     std::string waiting =
         with_commas(result.pending()) + " could not be judged: something newer is on its way";
@@ -212,6 +219,7 @@ int run_verify(const CommandLine& line, std::stop_token stop) {
   RowVerifierOptions row_options;
   row_options.replica_path = directory.replica();
   row_options.patience = patience;
+  row_options.catalog = [&] { return open_source(config)->catalog(stop); };
   auto source = open_source_reader(config);
   result.rows = verify_rows(*source, tables, row_options, stop);
 

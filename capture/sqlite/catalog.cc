@@ -346,7 +346,9 @@ Catalog read_catalog(Database& database, const std::vector<TableRequest>& reques
       request.name = list.text(0);
       if (is_own_name(request.name)) continue;
       for (const TableRequest& given : requests) {
-        if (same_name(given.name, request.name)) request.key = given.key;
+        if (!same_name(given.name, request.name)) continue;
+        request.key = given.key;
+        request.replace_victims = given.replace_victims;
       }
       wanted.push_back(std::move(request));
     }
