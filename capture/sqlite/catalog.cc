@@ -48,8 +48,11 @@ std::vector<ColumnFact> read_columns(Database& database, TableShape& shape) {
     defaults.push_back(query.text(3));
   }
   for (std::size_t i = 0; i < facts.size(); ++i) {
-    bool replaced = facts[i].not_null && is_literal(defaults[i]);
-    shape.null_becomes.push_back(replaced ? defaults[i] : "");
+    bool replaced = facts[i].not_null && !defaults[i].empty();
+    shape.null_becomes.push_back(replaced ? repeatable_default(defaults[i]) : "");
+    if (replaced && shape.null_becomes.back().empty()) {
+      shape.null_unforeseen.push_back(static_cast<int>(i));
+    }
   }
   return facts;
 }

@@ -40,6 +40,7 @@ struct TableShape {
   int key_unique = -1;                      // the one of `uniques` that makes the key unique
   std::vector<std::string> key_collations;  // of the index that finds the key's columns
   std::vector<std::string> null_becomes;  // by column: what REPLACE puts for a null, "" if nothing
+  std::vector<int> null_unforeseen;       // columns where nobody can tell what it puts
   std::string rowid;  // a name by which SQL reaches the rowid, "" if there is none
   bool key_may_be_null = false;
   std::vector<std::string> unknown_collations;  // columns whose collation only the application has
@@ -55,7 +56,8 @@ std::optional<TableShape> read_shape(state::Database& database, const TableReque
 /// All tables and views but SQLite's and Tandem's own.
 Catalog read_catalog(state::Database& database, const std::vector<TableRequest>& requests);
 
-/// A row whose key is null in part cannot be told from others. Returns a query that shows such rows,
+/// A row whose key is null in part cannot be told from others. Returns a query that shows such
+/// rows,
 /// "" if the table has none.
 std::string query_of_null_keys(state::Database& database, const TableShape& shape);
 

@@ -1,6 +1,7 @@
 #include "capture/sqlite/index_text.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cstddef>
 
@@ -91,6 +92,47 @@ std::string unquoted(std::string_view token) {
   return name;
 }
 
+// Within one statement the time stands still, so a trigger sees the time that is stored.
+constexpr std::array kTimeWords = {"CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME"};
+constexpr std::array kExpressionWords = {"AND",  "OR",   "NOT",     "IS",     "NULL", "ISNULL",
+                                         "IN",   "CASE", "WHEN",    "THEN",   "ELSE", "END",
+                                         "CAST", "AS",   "NOTNULL", "BETWEEN"};
+constexpr std::array kTypeWords = {"INTEGER", "INT", "TEXT", "REAL", "NUMERIC", "BLOB"};
+// They are in every SQLite of the last ten years, and none of them fails by its arguments' values.
+constexpr std::array kRepeatableFunctions = {
+    "coalesce", "date",  "datetime", "hex",    "ifnull",  "instr", "julianday", "length",
+    "lower",    "ltrim", "nullif",   "printf", "quote",   "round", "rtrim",     "strftime",
+    "substr",   "time",  "trim",     "typeof", "unicode", "upper", "char"};
+
+template <std::size_t N>
+bool is_one_of(std::string_view name, const std::array<const char*, N>& names) {
+  return std::any_of(names.begin(), names.end(),
+                     [&](const char* one) { return same_name(name, one); });
+}
+
+bool is_space(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; });
+}
+
+std::string as_text_literal(std::string_view text) {
+  std::string literal = "'";
+  for (char c : text) literal += c == '\'' ? std::string("''") : std::string(1, c);
+  return literal + "'";
+}
+
+// A default of one word. SQLite takes a name that stands alone for text; in a trigger it would be a
+// column's.
+std::string repeated_alone(Token::Kind kind, std::string_view text) {
+  if (kind == Token::Kind::kQuotedName) return as_text_literal(unquoted(text));
+  if (kind == Token::Kind::kOther) return "";
+  if (kind != Token::Kind::kName) return std::string(text);
+  if (same_name(text, "true")) return "1";
+  if (same_name(text, "false")) return "0";
+  if (same_name(text, "null") || is_one_of(text, kTimeWords)) return std::string(text);
+  return as_text_literal(text);
+}
+
 }  // namespace
 
 bool same_name(std::string_view a, std::string_view b) {
@@ -140,16 +182,32 @@ bool mentions_name(std::string_view expression, std::string_view name) {
   return false;
 }
 
-bool is_literal(std::string_view expression) {
-  std::vector<Token> tokens = tokens_of(expression);
-  if (tokens.size() == 2) {
-    char sign = expression[tokens[0].begin];
-    return (sign == '-' || sign == '+') && tokens[0].kind == Token::Kind::kOther &&
-           tokens[1].kind == Token::Kind::kNumber;
+std::string repeatable_default(std::string_view expression) {
+  const std::vector<Token> tokens = tokens_of(expression);
+  auto text = [&](std::size_t i) {
+    return expression.substr(tokens[i].begin, tokens[i].end - tokens[i].begin);
+  };
+  if (tokens.empty()) return "";
+  if (tokens.size() == 1) return repeated_alone(tokens[0].kind, text(0));
+  std::string repeated;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    std::string_view between =
+        i == 0 ? "" : expression.substr(tokens[i - 1].end, tokens[i].begin - tokens[i - 1].end);
+    // A comment might hide what is put behind it.
+    if (!is_space(between)) return "";
+    if (tokens[i].kind == Token::Kind::kQuotedName) return "";
+    if (tokens[i].kind == Token::Kind::kName) {
+      bool called = i + 1 < tokens.size() && text(i + 1) == "(";
+      bool known = is_one_of(text(i), kExpressionWords) ||
+                   (called ? is_one_of(text(i), kRepeatableFunctions)
+                           : is_one_of(text(i), kTimeWords) || is_one_of(text(i), kTypeWords));
+      if (!known) return "";
+    }
+    // -> and ->> fail on what is no JSON.
+    if (text(i) == ">" && i > 0 && text(i - 1) == "-") return "";
+    repeated += std::string(between) + std::string(text(i));
   }
-  return tokens.size() == 1 &&
-         (tokens[0].kind == Token::Kind::kNumber || tokens[0].kind == Token::Kind::kText ||
-          tokens[0].kind == Token::Kind::kBlob);
+  return "(" + repeated + ")";
 }
 
 }  // namespace tandem::capture

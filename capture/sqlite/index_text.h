@@ -1,5 +1,6 @@
-// Cuts the text of a CREATE INDEX apart. SQLite's catalog tells the columns of an index, but not
-// its expressions nor its WHERE: those stand in the index's own text alone.
+// Cuts SQL text apart that SQLite's catalog gives whole: the text of a CREATE INDEX, since the
+// catalog tells the columns of an index, but not its expressions nor its WHERE; and a column's
+// default.
 //
 // Plain functions over text that SQLite itself has accepted before; no errors.
 #pragma once
@@ -20,8 +21,10 @@ IndexText cut_index_text(std::string_view create_index);
 /// the same name counts too).
 bool mentions_name(std::string_view expression, std::string_view name);
 
-/// True if the expression is one literal: a number with or without a sign, 'text' or a blob.
-bool is_literal(std::string_view expression);
+/// The default of a column as an expression that a trigger may compute once more: it gives what the
+/// statement that starts the trigger stores, in any connection, and cannot fail. "" if that cannot
+/// be promised: random(), a function of the application's.
+std::string repeatable_default(std::string_view expression);
 
 /// Identifiers compare as SQLite compares them: ASCII letters without regard to case.
 bool same_name(std::string_view a, std::string_view b);

@@ -208,6 +208,40 @@ std::string victims_of(const TableShape& shape, const UniqueKey& unique, std::in
   return insert_into_log(shape) + select + from + ";";
 }
 
+std::vector<int> columns_deciding(const TableShape& shape,
+                                  const std::vector<const UniqueKey*>& uniques) {
+  std::vector<bool> decides(shape.schema.columns.size());
+  for (const UniqueKey* unique : uniques) {
+    for (int column : columns_deciding(shape, *unique)) {
+      decides[static_cast<std::size_t>(column)] = true;
+    }
+  }
+  std::vector<int> columns;
+  for (std::size_t i = 0; i < decides.size(); ++i) {
+    if (decides[i]) columns.push_back(static_cast<int>(i));
+  }
+  return columns;
+}
+
+// Logs that any row of the table may be displaced, if the new row has a null where REPLACE puts a
+// default that cannot be told in advance. "" if that cannot be.
+std::string unforeseen_victims(const TableShape& shape,
+                               const std::vector<const UniqueKey*>& uniques, std::int64_t number) {
+  std::vector<int> unforeseen;
+  for (int column : columns_deciding(shape, uniques)) {
+    const std::vector<int>& all = shape.null_unforeseen;
+    if (std::find(all.begin(), all.end(), column) != all.end()) unforeseen.push_back(column);
+  }
+  if (unforeseen.empty()) return "";
+  std::string condition;
+  for (int column : unforeseen) {
+    condition +=
+        (condition.empty() ? "NEW." : " OR NEW.") + column_name(shape, column) + " IS NULL";
+  }
+  return fmt::format("INSERT INTO _tandem_log (t) SELECT -{} WHERE {};", number,
+                     outliving(shape, unforeseen, {"new"}, condition));
+}
+
 // True if a row can be displaced by this unique key without its key being logged anyway.
 bool displaces_others(const TableShape& shape, std::size_t index) {
   const UniqueKey& unique = shape.uniques[index];
@@ -223,21 +257,6 @@ bool displaces_others(const TableShape& shape, std::size_t index) {
     if (!same_name(shape.key_collations[i], shape.schema.columns[column].collation)) return true;
   }
   return false;
-}
-
-std::vector<int> columns_deciding(const TableShape& shape,
-                                  const std::vector<const UniqueKey*>& uniques) {
-  std::vector<bool> decides(shape.schema.columns.size());
-  for (const UniqueKey* unique : uniques) {
-    for (int column : columns_deciding(shape, *unique)) {
-      decides[static_cast<std::size_t>(column)] = true;
-    }
-  }
-  std::vector<int> columns;
-  for (std::size_t i = 0; i < decides.size(); ++i) {
-    if (decides[i]) columns.push_back(static_cast<int>(i));
-  }
-  return columns;
 }
 
 // True when the update may make the row collide where it did not before.
@@ -334,6 +353,10 @@ std::vector<TriggerText> triggers_for(const TableShape& shape, std::int64_t numb
       uniques.push_back(&shape.uniques[i]);
       body += (body.empty() ? "" : " ") + statement;
       victims.push_back(std::move(statement));
+    }
+    if (std::string all = unforeseen_victims(shape, uniques, number); !all.empty()) {
+      body += " " + all;
+      victims.push_back(std::move(all));
     }
     if (!victims.empty()) {
       add("_replace_insert", "BEFORE INSERT", "", body, victims);

@@ -33,12 +33,28 @@ TEST(IndexText, FindsNamesHoweverQuoted) {
   EXPECT_FALSE(mentions_name("1e5 + x /* name */", "name"));
 }
 
-TEST(IndexText, KnowsLiterals) {
-  for (const char* literal : {"1", "-2.5e+3", "'it''s'", "x'00'", "+ 7"}) {
-    EXPECT_TRUE(is_literal(literal)) << literal;
+TEST(IndexText, RepeatsDefaultsThatATriggerCanCompute) {
+  for (const char* literal : {"1", "'it''s'", "x'00'", "NULL", "CURRENT_TIMESTAMP"}) {
+    EXPECT_EQ(repeatable_default(literal), literal);
   }
-  for (const char* other : {"", "random()", "CURRENT_TIMESTAMP", "1 + 1", "\"x\"", "- x"}) {
-    EXPECT_FALSE(is_literal(other)) << other;
+  for (const char* expression :
+       {"-2.5e+3", "+ 7", "1 + 1", "lower('A') || hex(x'00')", "datetime('now')",
+        "CASE WHEN 1 THEN 2 ELSE CAST('3' AS INT) END", "current_date || 'Z'"}) {
+    EXPECT_EQ(repeatable_default(expression), "(" + std::string(expression) + ")");
+  }
+  EXPECT_EQ(repeatable_default("True"), "1");
+  EXPECT_EQ(repeatable_default("FALSE"), "0");
+  EXPECT_EQ(repeatable_default("5 /* five */"), "5");
+  // A name that stands alone is text to SQLite.
+  EXPECT_EQ(repeatable_default("open"), "'open'");
+  EXPECT_EQ(repeatable_default("\"it's\""), "'it''s'");
+}
+
+TEST(IndexText, RepeatsNoDefaultThatMayDifferOrFail) {
+  for (const char* other :
+       {"", "random()", "1 + random()", "own_function(1)", "1 + /* one */ 1", "lower(1 -- two\n)",
+        "'{' -> 'a'", "\"x\" || 1", "lower(\"x\")", "abs(1)", "1 COLLATE own"}) {
+    EXPECT_EQ(repeatable_default(other), "") << other;
   }
 }
 

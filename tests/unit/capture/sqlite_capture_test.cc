@@ -185,6 +185,64 @@ TEST_F(CaptureTest, StatementsOfTheApplicationSucceed) {
   drain_and_compare();
 }
 
+// REPLACE puts the column's default for an explicit null, and so displaces the row that holds it.
+TEST_F(CaptureTest, RowsDisplacedByADefaultAreSeen) {
+  const std::vector<std::string> defaults = {"TRUE",
+                                             "false",
+                                             "5 /* five */",
+                                             "- 3",
+                                             "CURRENT_DATE",
+                                             "(date('now') || 'Z')",
+                                             "(1 + 2 * 3)",
+                                             "plain",
+                                             "'it''s'",
+                                             "\"quoted\"",
+                                             "(abs(random()) % 1)"};
+  for (std::size_t i = 0; i < defaults.size(); ++i) {
+    std::string name = "T" + std::to_string(i);
+    app().execute("CREATE TABLE " + name + " (id INTEGER PRIMARY KEY, v, u NOT NULL DEFAULT " +
+                  defaults[i] + " UNIQUE)");
+    requests_.push_back(table(name));
+  }
+  start();
+  for (const TableRequest& request : requests_) {
+    app().execute("INSERT INTO " + request.name + " (id) VALUES (1);" + "INSERT INTO " +
+                  request.name + " VALUES (2, 0, 'other')");
+  }
+  drain_and_compare();
+  auto chunks = mirror_.chunks;
+  for (std::size_t i = 0; i < defaults.size(); ++i) {
+    app().execute("REPLACE INTO T" + std::to_string(i) + " VALUES (3, 0, NULL)");
+    EXPECT_EQ(count("SELECT count(*) FROM T" + std::to_string(i)), 2) << defaults[i];
+    drain();
+    expect_equal("insert, default " + defaults[i]);
+    app().execute("UPDATE OR REPLACE T" + std::to_string(i) + " SET u = NULL WHERE id = 2");
+    EXPECT_EQ(count("SELECT count(*) FROM T" + std::to_string(i)), 1) << defaults[i];
+    drain();
+    expect_equal("update, default " + defaults[i]);
+  }
+  EXPECT_EQ(mirror_.chunks, chunks + 2) << "only the default that differs has its table read again";
+  EXPECT_EQ(mirror_.gaps, 0);
+}
+
+TEST_F(CaptureTest, AColumnWhoseDefaultCannotBeForeseenMayBeDropped) {
+  app().execute(
+      "CREATE TABLE T (id INTEGER PRIMARY KEY, v, u NOT NULL DEFAULT (abs(random()) % 1));"
+      "CREATE UNIQUE INDEX tu ON T (u)");
+  requests_ = {table("T")};
+  start();
+  app().execute("INSERT INTO T (id) VALUES (1)");
+  drain_and_compare();
+  auto chunks = mirror_.chunks;
+  app().execute("REPLACE INTO T (id) VALUES (2)");
+  drain_and_compare();
+  EXPECT_EQ(mirror_.chunks, chunks) << "a column left out has its default before triggers run";
+  app().execute("DROP INDEX tu");
+  app().execute("ALTER TABLE T DROP COLUMN u");
+  app().execute("INSERT INTO T VALUES (3, 3)");
+  drain_and_compare();
+}
+
 TEST_F(CaptureTest, ReplaceVictimsCanBeLeftOut) {
   app().execute("CREATE TABLE T (id INTEGER PRIMARY KEY, u UNIQUE)");
   requests_ = {{"T", {}, false}};
