@@ -194,8 +194,9 @@ void StateDirectory::forget() const {
   if (!owned())
     throw Error("the state directory is not ours", path_, "report this fault in Tandem");
   // The log goes last: as long as it is there, a reset that was cut off can be seen and repeated.
-  for (const std::string& file : {inbox(), ledger(), replica(), log()}) {
-    for (const char* suffix : {"-shm", "-wal", ""}) {
+  // A database goes before its -wal: without that it would be a valid one, but an older.
+  for (const std::string& file : {inbox(), ledger(), replica_beside(), replica(), log()}) {
+    for (const char* suffix : {"", "-wal", "-shm"}) {
       if (::unlink((file + suffix).c_str()) != 0 && errno != ENOENT) {
         fail("cannot remove", file + suffix, "check the permissions of the state directory");
       }

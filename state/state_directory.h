@@ -32,6 +32,8 @@ class StateDirectory {
   bool owned() const { return lock_ >= 0; }
   std::string log() const { return path_ + "/log.db"; }
   std::string replica() const { return path_ + "/replica.db"; }
+  /// Where a replay makes the replica anew.
+  std::string replica_beside() const { return replica() + ".replay"; }
   std::string ledger() const { return path_ + "/ledger.db"; }
   std::string inbox() const { return path_ + "/inbox.db"; }
   std::string status() const { return path_ + "/status.json"; }

@@ -28,7 +28,7 @@ int replay_from_beginning(const Config& config) {
         "the log's beginning is gone by retention", config.state,
         "the replica stays as it is; replay from a kept offset, or `tandem snapshot TABLE`");
   }
-  std::string beside = directory.replica() + ".replay";
+  std::string beside = directory.replica_beside();
   remove_database(beside);
   state::Offset folded = 0;
   {

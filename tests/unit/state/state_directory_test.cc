@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -117,17 +118,28 @@ TEST_F(StateDirectoryTest, ReplacesTheStatus) {
 TEST_F(StateDirectoryTest, ForgetsEverythingButTheLock) {
   StateDirectory directory = StateDirectory::own(path_);
   directory.write_status("x");
-  for (const std::string& file : {directory.log(), directory.log() + "-wal", directory.replica(),
-                                  directory.ledger(), directory.inbox()}) {
-    std::ofstream(file) << "x";
+  // A replay that was cut off leaves a copy of the source's rows beside the replica.
+  for (const std::string& file :
+       {directory.log(), directory.replica(), directory.replica() + ".replay", directory.ledger(),
+        directory.inbox()}) {
+    for (const char* suffix : {"", "-wal", "-shm"}) std::ofstream(file + suffix) << "x";
   }
   directory.forget();
-  for (const std::string& file : {directory.log(), directory.log() + "-wal", directory.replica(),
-                                  directory.ledger(), directory.inbox(), directory.status()}) {
-    EXPECT_EQ(::access(file.c_str(), F_OK), -1) << file;
+  for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+    EXPECT_EQ(entry.path().filename(), "lock");
   }
   EXPECT_THROW(StateDirectory::own(path_), Error);
   EXPECT_THROW(StateDirectory::look(path_).forget(), Error);
+}
+
+// Cut off between the two, it must not leave a database without its newest changes.
+TEST_F(StateDirectoryTest, ForgetsADatabaseBeforeItsLog) {
+  StateDirectory directory = StateDirectory::own(path_);
+  std::ofstream(directory.ledger()) << "x";
+  // Cannot be unlinked as a file.
+  std::filesystem::create_directory(directory.ledger() + "-wal");
+  EXPECT_THROW(directory.forget(), Error);
+  EXPECT_EQ(::access(directory.ledger().c_str(), F_OK), -1);
 }
 
 }  // namespace
