@@ -1,5 +1,6 @@
 // Which target tables init made: into those a first load may send unconditional batches, because
-// nothing else has ever written there. Remembered in the ledger until the first load is done.
+// nothing else has ever written there. Remembered in the ledger, which also knows whose first load
+// has ended for good.
 #pragma once
 
 #include <string>

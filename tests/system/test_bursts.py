@@ -9,7 +9,7 @@ from workload_chinook import Application
 from workload_schema import add_column, random_migration, rebuild_table
 
 
-def settled(source, dynamodb, agent, what, seconds=60):
+def settled(source, dynamodb, agent, what, seconds=200):
     eventually(
         lambda: oracle.check(source, dynamodb), seconds, what, pause=0.1, alive=agent.alive
     )
@@ -38,6 +38,7 @@ def test_bursts_on_a_small_chinook(deploy, small_source, dynamodb, seed):
     run_bursts(deploy, small_source, dynamodb, seed, rounds=16, transactions=60)
 
 
+@pytest.mark.timeout(900)  # each round may write every item anew
 def test_bursts_on_the_real_chinook(deploy, source, dynamodb, seed):
     run_bursts(deploy, source, dynamodb, seed, rounds=6, transactions=200)
 

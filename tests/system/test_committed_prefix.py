@@ -50,6 +50,6 @@ def test_no_order_is_ever_half_of_a_transaction(deploy, small_source, dynamodb, 
         done.set()
         writer.join()
         assert not failures, failures
-        eventually(lambda: oracle.check(small_source, dynamodb), 60, "the end", alive=agent.alive)
+        eventually(lambda: oracle.check(small_source, dynamodb), 150, "the end", alive=agent.alive)
         assert len(set(reader.versions.values())) > 20, "hardly anything was written meanwhile"
     agent.stop()

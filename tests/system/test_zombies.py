@@ -26,7 +26,7 @@ NO_RUN = ("dynamodb.create.", "inbox.put.")
 
 
 def settled(source, target, agent, what):
-    eventually(lambda: oracle.check(source, target), 60, what, pause=0.1, alive=agent.alive)
+    eventually(lambda: oracle.check(source, target), 150, what, pause=0.1, alive=agent.alive)
 
 
 def expect_fenced(zombie):
@@ -208,7 +208,7 @@ def test_a_write_that_arrives_late(deploy, small_source, dynamodb, proxy, seed, 
     held.let_go()
     expect_fenced(late)
     if agent:
-        eventually(lambda: oracle.check(small_source, dynamodb), 60, "it is mended", alive=agent.alive)
+        eventually(lambda: oracle.check(small_source, dynamodb), 150, "it is mended", alive=agent.alive)
         agent.stop()
     else:
         second.run_once().expect()
