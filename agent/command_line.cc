@@ -1,6 +1,7 @@
 #include "agent/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <iostream>
 
 #include "agent/version.h"
@@ -126,6 +127,15 @@ std::optional<int> parse_command_line(int argc, char** argv, CommandLine& parsed
   parsed.config_given = config->count() > 0;
   parsed.json_logs = log_format == "json";
   return std::nullopt;
+}
+
+std::int64_t parse_offset(const std::string& text, const std::string& hint) {
+  std::int64_t offset = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), offset);
+  if (error != std::errc{} || end != text.data() + text.size() || offset < 0) {
+    throw UsageError("is not an offset", "--from " + text, hint);
+  }
+  return offset;
 }
 
 }  // namespace tandem::agent

@@ -1,6 +1,7 @@
 // What the user typed, parsed. The grammar is the contract of docs/command-line.md.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,6 +40,9 @@ class UsageError : public state::Error {
  public:
   using Error::Error;
 };
+
+/// The offset that --from names. Throws UsageError with this hint.
+std::int64_t parse_offset(const std::string& text, const std::string& hint);
 
 /// Parses. Returns an exit status when there is nothing to run (help, version: 0; wrong usage: 2,
 /// said on stderr), nothing when `parsed` holds a command.

@@ -39,26 +39,24 @@ class Pipeline::Impl {
         fold_(*log_, relations_, fold_options(directory)),
         inbox_(directory.inbox(), publisher_, fold_, reconciler_) {}
 
-  void run(const Pipeline& self, std::stop_token stop) {
-    std::stop_source& workers = workers_;
-    std::stop_callback forward(stop, [&] { workers.request_stop(); });
+  void run(const Pipeline& self) {
     inbox_.take();
     {
-      std::jthread capture = start(workers, [&] { publisher_.run(workers.get_token()); });
-      std::jthread fold = start(workers, [&] { fold_.run(workers.get_token()); });
-      std::jthread apply = start(workers, [&] { reconciler_.run(workers.get_token()); });
+      std::jthread capture = start([&] { publisher_.run(workers_.get_token()); });
+      std::jthread fold = start([&] { fold_.run(workers_.get_token()); });
+      std::jthread apply = start([&] { reconciler_.run(workers_.get_token()); });
       std::jthread once;
-      if (options_.once) once = start(workers, [&] { wait_for_all(workers); });
+      if (options_.once) once = start([&] { wait_for_all(); });
       try {
-        while (!workers.stop_requested()) {
+        while (!workers_.stop_requested()) {
           if (options_.tick) options_.tick(self);
           inbox_.take();
           std::unique_lock lock(mutex_);
-          stopped_.wait_for(lock, workers.get_token(), std::chrono::milliseconds(200),
+          stopped_.wait_for(lock, workers_.get_token(), std::chrono::milliseconds(200),
                             [] { return false; });
         }
       } catch (...) {
-        fail(workers);  // the workers end before the failure leaves here
+        fail();  // the workers end before the failure leaves here
       }
     }
     inbox_.remove_done();
@@ -174,33 +172,33 @@ class Pipeline::Impl {
 
   // A worker's first failure stops them all and is thrown by run().
   template <typename Work>
-  std::jthread start(std::stop_source& workers, Work work) {
-    return std::jthread([this, &workers, work = std::move(work)] {
+  std::jthread start(Work work) {
+    return std::jthread([this, work = std::move(work)] {
       try {
         work();
       } catch (const capture::SourceLocked&) {
         // A wait that a stop ended is no failure.
-        if (!workers.stop_requested()) fail(workers);
+        if (!workers_.stop_requested()) fail();
       } catch (const sink::TargetStopped&) {
-        workers.request_stop();  // it has been: the token is theirs
+        workers_.request_stop();  // it has been: the token is theirs
       } catch (...) {
-        fail(workers);
+        fail();
       }
     });
   }
 
   // Inside a handler: keeps the exception for run(), unless another worker failed first.
-  void fail(std::stop_source& workers) {
+  void fail() {
     {
       std::lock_guard lock(mutex_);
       if (!failure_) failure_ = std::current_exception();
     }
-    workers.request_stop();
+    workers_.request_stop();
   }
 
   // Ends the run when all that was committed or asked for at its start is in the target.
-  void wait_for_all(std::stop_source& workers) {
-    std::stop_token stop = workers.get_token();
+  void wait_for_all() {
+    std::stop_token stop = workers_.get_token();
     if (!inbox_.wait_done(stop)) return;
     state::SourcePosition goal = source_->newest(kLockPatience, stop);
     for (;;) {
@@ -217,7 +215,7 @@ class Pipeline::Impl {
     if (!reconciler_.wait_applied(end - 1, stop)) return;
     // Requests mark documents at offsets that were applied long ago.
     if (inbox_.had_any() && !reconciler_.wait_idle(stop)) return;
-    workers.request_stop();
+    workers_.request_stop();
   }
 
   const Config& config_;
@@ -244,7 +242,7 @@ Pipeline::Pipeline(const Config& config, const state::StateDirectory& directory,
                    PipelineOptions options)
     : impl_(std::make_unique<Impl>(config, directory, std::move(options))) {}
 Pipeline::~Pipeline() = default;
-void Pipeline::run(std::stop_token stop) { impl_->run(*this, std::move(stop)); }
+void Pipeline::run() { impl_->run(*this); }
 PipelineStatus Pipeline::status() const { return impl_->status(); }
 bool Pipeline::got_going() const { return impl_->got_going(); }
 

@@ -25,7 +25,7 @@ struct PipelineOptions {
   bool prune = false;
   /// Called about five times a second on the thread of run().
   std::function<void(const class Pipeline&)> tick;
-  /// The stop that run() is given, heeded while the pipeline is being made as well.
+  /// Ends run(), and heeded while the pipeline is being made as well.
   std::stop_token stop;
 };
 
@@ -46,7 +46,8 @@ class Pipeline {
   ~Pipeline();
   Pipeline(const Pipeline&) = delete;
 
-  void run(std::stop_token stop);
+  /// Until PipelineOptions::stop is asked for, or, with `once`, all is done.
+  void run();
   PipelineStatus status() const;
   /// True once capture has claimed the source: a failure after that is worth another try.
   bool got_going() const;

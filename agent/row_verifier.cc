@@ -1,6 +1,7 @@
 #include "agent/row_verifier.h"
 
 #include <map>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -82,10 +83,8 @@ class Verifier {
 
   RowReport run(const std::vector<std::string>& tables) {
     replica_.renew();
-    auto known = replica_.tables();
     for (const std::string& table : tables) {
-      auto found = known.find(table);
-      if (found == known.end() || !found->second.whole) {
+      if (!whole(table)) {
         report_.not_whole.push_back(table);
         continue;
       }
@@ -94,19 +93,26 @@ class Verifier {
         continue;
       }
       // Capture may have caught up with a change of columns meanwhile.
-      known = replica_.tables();
-      found = known.find(table);
-      if (found == known.end() || !found->second.whole) {
+      std::optional<state::TableSchema> schema = whole(table);
+      if (!schema) {
         report_.not_whole.push_back(table);
         continue;
       }
-      compare_table(found->second.schema);
+      compare_table(*schema);
       if (stop_.stop_requested()) break;
     }
     return std::move(report_);
   }
 
  private:
+  // The table as the replica has it, if all of it is there.
+  std::optional<state::TableSchema> whole(const std::string& table) {
+    auto known = replica_.tables();
+    auto found = known.find(table);
+    if (found == known.end() || !found->second.whole) return std::nullopt;
+    return found->second.schema;
+  }
+
   // Whether the source's table has the columns and the key that the replica has. One that is on its
   // way is waited for.
   bool is_known(const std::string& table) {

@@ -177,8 +177,12 @@ class Reconciler::Impl {
   // short.
   bool distrust_after_gap(const std::stop_token& stop) {
     constexpr state::Offset kFirstGap = 2;
+    if (view_.gap() <= kFirstGap || view_.gap() == trusted_gap_) return true;
     const std::string gap = std::to_string(view_.gap());
-    if (view_.gap() <= kFirstGap || ledger_.meta("gap") == gap) return true;
+    if (ledger_.meta("gap") == gap) {
+      trusted_gap_ = view_.gap();
+      return true;
+    }
     if (!distrust_ledger(ledger_, target_, view_.targets(), options_.pipeline, options_.attribute,
                          stop)) {
       return false;
@@ -189,6 +193,7 @@ class Reconciler::Impl {
     ledger_.commit(true);
     forget_undeclared(view_, ledger_, quarantine_, queue_, options_.prune);
     counts_.count_anew();
+    trusted_gap_ = view_.gap();
     return true;
   }
 
@@ -334,7 +339,8 @@ class Reconciler::Impl {
   Intake intake_;
   FirstLoads first_loads_;
   Progress progress_;
-  std::vector<bool> ready_;  // by declared document, as of the last renewal
+  state::Offset trusted_gap_ = 0;  // the gap that the ledger has been compared with the target for
+  std::vector<bool> ready_;        // by declared document, as of the last renewal
 
   double document_bytes_ = 64.0 * 1024;  // of an average document in the last rounds
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <unordered_map>
 #include <utility>
 
 #include "state/failpoint.h"
@@ -55,7 +54,6 @@ class Ledger::Impl {
         remove_expansion_(
             database_.prepare("DELETE FROM expansions WHERE doc = ? AND path = ? AND vals = ?")),
         put_meta_(database_.prepare("INSERT OR REPLACE INTO meta VALUES(?, ?)")) {
-    load_names();
     adopt(log_identity);
     end_open_flights();
     next_flight_ = to_integer(queries_.meta("next_flight"));
@@ -129,12 +127,14 @@ class Ledger::Impl {
   }
 
   std::vector<LedgerItem> items_of(const std::string& document, const std::string& root) {
-    if (seen_ && !seen_->maybe(root_space(document_number(document)), root)) return {};
+    const auto id = queries_.documents().id(document);
+    if (!id || (seen_ && !seen_->maybe(root_space(*id), root))) return {};
     return queries_.items_of(document, root);
   }
 
   std::optional<LedgerItem> owner_of(const std::string& table, const std::string& key) {
-    if (seen_ && !seen_->maybe(key_space(table_number(table)), key)) return std::nullopt;
+    const auto id = queries_.tables().id(table);
+    if (!id || (seen_ && !seen_->maybe(key_space(*id), key))) return std::nullopt;
     return queries_.owner_of(table, key);
   }
 
@@ -143,30 +143,15 @@ class Ledger::Impl {
   }
 
   std::int64_t document_id(const std::string& name) {
-    auto [found, added] = documents_.try_emplace(name, 0);
-    if (added) {
-      new_document_.bind(1, std::string_view(name)).run();
-      found->second = database_.last_insert_rowid();
-    }
-    return found->second;
+    if (auto id = queries_.documents().id(name)) return *id;
+    new_document_.bind(1, std::string_view(name)).run();
+    return database_.last_insert_rowid();
   }
 
   std::int64_t table_id(const std::string& name) {
-    auto [found, added] = tables_.try_emplace(name, 0);
-    if (added) {
-      new_table_.bind(1, std::string_view(name)).run();
-      found->second = database_.last_insert_rowid();
-    }
-    return found->second;
-  }
-
-  void load_names() {
-    documents_.clear();
-    tables_.clear();
-    auto documents = database_.prepare("SELECT name, id FROM documents");
-    while (documents.step()) documents_[documents.text(0)] = documents.integer(1);
-    auto tables = database_.prepare("SELECT name, id FROM tables");
-    while (tables.step()) tables_[tables.text(0)] = tables.integer(1);
+    if (auto id = queries_.tables().id(name)) return *id;
+    new_table_.bind(1, std::string_view(name)).run();
+    return database_.last_insert_rowid();
   }
 
   // The spaces of the two kinds of entries in seen_.
@@ -185,22 +170,11 @@ class Ledger::Impl {
     if (seen_->memory() > kMostSeenBytes) seen_.reset();
   }
 
-  // 0 for a name that has no number yet, and so no items either.
-  std::int64_t document_number(const std::string& name) const {
-    auto found = documents_.find(name);
-    return found == documents_.end() ? 0 : found->second;
-  }
-  std::int64_t table_number(const std::string& name) const {
-    auto found = tables_.find(name);
-    return found == tables_.end() ? 0 : found->second;
-  }
-
   Database database_;
   WriteAheadLog log_;
   LedgerQueries queries_;
   Statement new_document_, new_table_, put_, replace_, remove_, new_flight_, land_, settle_,
       forget_, put_letter_, clear_letter_, put_expansion_, remove_expansion_, put_meta_;
-  std::unordered_map<std::string, std::int64_t> documents_, tables_;
   // What was put since, in a ledger that had no items when it was opened; else none.
   std::optional<SeenFilter> seen_;
   bool fresh_ = false;
@@ -322,12 +296,7 @@ void Ledger::set_document_fingerprint(const std::string& document, const std::st
   auto update = impl_->database_.prepare("UPDATE documents SET fingerprint = ? WHERE name = ?");
   update.bind(1, std::string_view(fingerprint)).bind(2, std::string_view(document)).run();
 }
-std::vector<std::string> Ledger::documents() {
-  std::vector<std::string> names;
-  for (const auto& [name, id] : impl_->documents_) names.push_back(name);
-  std::sort(names.begin(), names.end());
-  return names;
-}
+std::vector<std::string> Ledger::documents() { return impl_->queries_.documents().all(); }
 std::vector<LedgerItem> Ledger::items_after(const std::string& table, const std::string& key,
                                             std::size_t limit) {
   return impl_->queries_.items_after(table, key, limit);

@@ -63,6 +63,14 @@ const std::string& LedgerNames::name(std::int64_t id) {
   return names_[id];
 }
 
+std::vector<std::string> LedgerNames::all() {
+  read_again();
+  std::vector<std::string> names;
+  for (const auto& [id, name] : names_) names.push_back(name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 void LedgerNames::read_again() {
   Reading reading(all_);
   while (all_.step()) {

@@ -32,6 +32,8 @@ class LedgerNames {
   LedgerNames(Database& database, const std::string& table);
   std::optional<std::int64_t> id(const std::string& name);
   const std::string& name(std::int64_t id);
+  /// In order.
+  std::vector<std::string> all();
 
  private:
   void read_again();
@@ -45,6 +47,9 @@ class LedgerNames {
 class LedgerQueries {
  public:
   explicit LedgerQueries(Database& database);
+
+  LedgerNames& documents() { return documents_; }
+  LedgerNames& tables() { return tables_; }
 
   std::vector<LedgerItem> items_of(const std::string& document, const std::string& root);
   std::optional<LedgerItem> owner_of(const std::string& table, const std::string& key);

@@ -25,7 +25,7 @@ void remove_if_of_another_log(const std::string& path, const std::string& log_id
       if (position.log_identity == log_identity && !ahead) return;
     }
   }
-  for (const char* suffix : {"", "-wal", "-shm"}) ::unlink((path + suffix).c_str());
+  remove_database(path);
 }
 
 Database open(const std::string& path, const std::string& log_identity, Offset log_next) {

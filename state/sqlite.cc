@@ -4,6 +4,8 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <system_error>
 #include <utility>
 
 namespace tandem::state {
@@ -315,6 +317,15 @@ void Transaction::commit() {
 void Transaction::rollback() {
   database_->execute("ROLLBACK");
   database_ = nullptr;
+}
+
+void remove_database(const std::string& path) {
+  for (const char* suffix : {"", "-wal", "-shm"}) {
+    const std::string file = path + suffix;
+    if (::unlink(file.c_str()) == 0 || errno == ENOENT) continue;
+    throw Error("cannot remove: " + std::generic_category().message(errno), file,
+                "check the permissions of its folder");
+  }
 }
 
 std::string quote_identifier(std::string_view name) {

@@ -123,6 +123,10 @@ class Transaction {
   Database* database_;
 };
 
+/// Removes the file and SQLite's own beside it: the database before its -wal, since without that it
+/// would be a valid one, but an older. Throws Error.
+void remove_database(const std::string& path);
+
 /// "name" quoted as an SQL identifier, and 'text' as an SQL literal.
 std::string quote_identifier(std::string_view name);
 std::string quote_literal(std::string_view text);

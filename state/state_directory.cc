@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "state/error.h"
+#include "state/sqlite.h"
 
 namespace tandem::state {
 namespace {
@@ -194,13 +195,8 @@ void StateDirectory::forget() const {
   if (!owned())
     throw Error("the state directory is not ours", path_, "report this fault in Tandem");
   // The log goes last: as long as it is there, a reset that was cut off can be seen and repeated.
-  // A database goes before its -wal: without that it would be a valid one, but an older.
   for (const std::string& file : {inbox(), ledger(), replica_beside(), replica(), log()}) {
-    for (const char* suffix : {"", "-wal", "-shm"}) {
-      if (::unlink((file + suffix).c_str()) != 0 && errno != ENOENT) {
-        fail("cannot remove", file + suffix, "check the permissions of the state directory");
-      }
-    }
+    remove_database(file);
   }
   for (const std::string& file : {status(), status() + ".new"}) ::unlink(file.c_str());
   sync_directory(path_);

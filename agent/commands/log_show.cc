@@ -1,7 +1,6 @@
 // tandem log show: prints the change log's records.
 #include <unistd.h>
 
-#include <charconv>
 #include <cstdio>
 #include <string>
 
@@ -11,16 +10,6 @@
 
 namespace tandem::agent {
 namespace {
-
-state::Offset parse_offset(const std::string& text) {
-  state::Offset offset = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), offset);
-  if (error != std::errc{} || end != text.data() + text.size() || offset < 0) {
-    throw UsageError("is not an offset", "--from " + text,
-                     "give a number, as `log show` prints them");
-  }
-  return offset;
-}
 
 // Rows are shown with their columns' names even when the log's own schema records are gone.
 void learn_from_replica(const state::StateDirectory& directory, RecordText& text) {
@@ -41,7 +30,9 @@ int run_log_show(const CommandLine& line, std::stop_token stop) {
   auto log = open_log_for_reading(directory);
   RecordText text;
   learn_from_replica(directory, text);
-  state::Offset from = line.from.empty() ? log->first() : parse_offset(line.from);
+  state::Offset from = line.from.empty()
+                           ? log->first()
+                           : parse_offset(line.from, "give a number, as `log show` prints them");
   auto reader = log->reader(from);
   while (!stop.stop_requested()) {
     if (!line.follow && from >= log->next()) break;

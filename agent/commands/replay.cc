@@ -1,7 +1,6 @@
 // tandem replay: drives the log through fold and reconciler once more. From an offset, a running
 // agent can do it; from the beginning, the log is folded beside the replica, which is then swapped
 // for the result.
-#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -16,10 +15,6 @@
 namespace tandem::agent {
 namespace {
 
-void remove_database(const std::string& path) {
-  for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path + suffix);
-}
-
 int replay_from_beginning(const Config& config) {
   state::StateDirectory directory = state::StateDirectory::own(config.state);
   auto log = open_log(config, directory);
@@ -29,7 +24,7 @@ int replay_from_beginning(const Config& config) {
         "the replica stays as it is; replay from a kept offset, or `tandem snapshot TABLE`");
   }
   std::string beside = directory.replica_beside();
-  remove_database(beside);
+  state::remove_database(beside);
   state::Offset folded = 0;
   {
     state::Ledger ledger(directory.ledger(), log->identity());
@@ -51,7 +46,7 @@ int replay_from_beginning(const Config& config) {
   }
   // Everything of the new file is in the file itself before it takes the old one's name.
   state::Database(beside, state::OpenMode::kReadWrite).execute("PRAGMA wal_checkpoint(TRUNCATE)");
-  remove_database(directory.replica());
+  state::remove_database(directory.replica());
   std::filesystem::rename(beside, directory.replica());
   std::puts(("folded the log anew up to offset " + std::to_string(folded) +
              "; the next `tandem run` compares every document and writes what differs")
@@ -64,13 +59,8 @@ int replay_from_beginning(const Config& config) {
 int run_replay(const CommandLine& line, std::stop_token stop) {
   Config config = load_checked_config(line.config, stop);
   if (line.from == "beginning") return replay_from_beginning(config);
-  state::Offset offset = 0;
-  auto [end, error] =
-      std::from_chars(line.from.data(), line.from.data() + line.from.size(), offset);
-  if (error != std::errc{} || end != line.from.data() + line.from.size()) {
-    throw UsageError("is neither `beginning` nor an offset", "--from " + line.from,
-                     "give an offset, as `tandem log show` prints them");
-  }
+  const state::Offset offset =
+      parse_offset(line.from, "give `beginning`, or an offset as `tandem log show` prints them");
   state::StateDirectory directory = state::StateDirectory::look(config.state);
   auto log = open_log_for_reading(directory);
   if (offset < log->first() || offset >= log->next()) {

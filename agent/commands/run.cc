@@ -1,9 +1,8 @@
 // tandem run: sync until stopped, or (--once) until all that was committed at the start is in the
 // target.
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <string>
+#include <utility>
 
 #include "agent/commands/commands.h"
 #include "agent/log.h"
@@ -12,6 +11,7 @@
 #include "agent/status_report.h"
 #include "agent/terminal.h"
 #include "agent/wiring.h"
+#include "state/rest.h"
 
 namespace tandem::agent {
 namespace {
@@ -79,7 +79,7 @@ StatusReport run_pipelines(const Config& config, const state::StateDirectory& di
         got_going = got_going || pipeline.got_going();
       };
       Pipeline pipeline(config, directory, std::move(options));
-      pipeline.run(stop);
+      pipeline.run();
       return reporter.newest();
     } catch (const state::Fenced&) {
       throw;
@@ -94,10 +94,8 @@ StatusReport run_pipelines(const Config& config, const state::StateDirectory& di
       log_error(std::string(error.what()) + " (trying again in " +
                 human_duration(static_cast<double>(pause.count())) + ")");
     }
-    std::mutex mutex;
-    std::condition_variable_any wake;
-    std::unique_lock lock(mutex);
-    if (wake.wait_for(lock, stop, pause, [&] { return stop.stop_requested(); })) return {};
+    state::rest(pause, stop);
+    if (stop.stop_requested()) return {};
     pause = std::min(pause * 2, kLongestPause);
   }
 }

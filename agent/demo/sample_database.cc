@@ -131,7 +131,7 @@ std::string sample_person(std::uint64_t n) {
 }
 
 void make_sample_database(const std::string& path, const SampleSize& size, std::uint64_t seed) {
-  for (const char* suffix : {"", "-wal", "-shm"}) ::unlink((path + suffix).c_str());
+  state::remove_database(path);
   state::Database database(path, state::OpenMode::kReadWriteCreate);
   database.execute(kSchema);
   std::mt19937_64 random(seed);

@@ -57,8 +57,7 @@ std::optional<TableShape> read_shape(state::Database& database, const TableReque
 Catalog read_catalog(state::Database& database, const std::vector<TableRequest>& requests);
 
 /// A row whose key is null in part cannot be told from others. Returns a query that shows such
-/// rows,
-/// "" if the table has none.
+/// rows, "" if the table has none.
 std::string query_of_null_keys(state::Database& database, const TableShape& shape);
 
 }  // namespace tandem::capture

@@ -1,12 +1,10 @@
 #include "capture/sqlite/change_watch.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
-#include <utility>
 
 #include "capture/source.h"
 #include "capture/sqlite/owner.h"
+#include "state/rest.h"
 
 namespace tandem::capture {
 namespace {
@@ -43,15 +41,11 @@ bool ChangeWatch::changed() {
 
 void ChangeWatch::note_activity() { active_ = steady_clock::now(); }
 
-void ChangeWatch::rest(milliseconds limit, std::stop_token stop) {
+void ChangeWatch::rest(milliseconds limit, const std::stop_token& stop) {
   auto quiet = std::chrono::duration_cast<milliseconds>(steady_clock::now() - active_);
   // Longer with the quiet: a tenth of a percent of it, so the rate falls off smoothly.
   milliseconds rest = quiet < kBusyFor ? kBusyRest : std::min(quiet / 200, kIdleRest);
-  std::mutex mutex;
-  std::condition_variable_any stopped;
-  std::unique_lock lock(mutex);
-  stopped.wait_for(lock, std::move(stop), std::max(milliseconds(0), std::min(rest, limit)),
-                   [] { return false; });
+  state::rest(std::max(milliseconds(0), std::min(rest, limit)), stop);
 }
 
 void ChangeWatch::check_file() {

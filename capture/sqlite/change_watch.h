@@ -21,7 +21,7 @@ class ChangeWatch {
   /// The application was seen at work.
   void note_activity();
   /// Sleeps until it is time to look again; at most `limit`, and not beyond a stop.
-  void rest(std::chrono::milliseconds limit, std::stop_token stop);
+  void rest(std::chrono::milliseconds limit, const std::stop_token& stop);
   std::uint64_t inode() const { return inode_; }
 
  private:

@@ -5,6 +5,8 @@
 #include <cctype>
 #include <cstddef>
 
+#include "state/sqlite.h"
+
 namespace tandem::capture {
 namespace {
 
@@ -115,22 +117,16 @@ bool is_space(std::string_view text) {
                      [](char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; });
 }
 
-std::string as_text_literal(std::string_view text) {
-  std::string literal = "'";
-  for (char c : text) literal += c == '\'' ? std::string("''") : std::string(1, c);
-  return literal + "'";
-}
-
 // A default of one word. SQLite takes a name that stands alone for text; in a trigger it would be a
 // column's.
 std::string repeated_alone(Token::Kind kind, std::string_view text) {
-  if (kind == Token::Kind::kQuotedName) return as_text_literal(unquoted(text));
+  if (kind == Token::Kind::kQuotedName) return state::quote_literal(unquoted(text));
   if (kind == Token::Kind::kOther) return "";
   if (kind != Token::Kind::kName) return std::string(text);
   if (same_name(text, "true")) return "1";
   if (same_name(text, "false")) return "0";
   if (same_name(text, "null") || is_one_of(text, kTimeWords)) return std::string(text);
-  return as_text_literal(text);
+  return state::quote_literal(text);
 }
 
 }  // namespace

@@ -1,11 +1,10 @@
 #include "capture/sqlite/lock_patience.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 
 #include "capture/source.h"
 #include "state/failpoint.h"
+#include "state/rest.h"
 
 namespace tandem::capture {
 namespace {
@@ -15,13 +14,6 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds kFirstPause{1};
 constexpr milliseconds kLongestPause{200};
-
-void rest(milliseconds pause, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any stopped;
-  std::unique_lock lock(mutex);
-  stopped.wait_for(lock, stop, pause, [] { return false; });
-}
 
 }  // namespace
 
@@ -45,7 +37,7 @@ void while_locked_retry(const std::string& path, const std::stop_token& stop,
       }
     }
     // A writer waits for nothing of ours here; the pause only spares the processor.
-    rest(pause, stop);
+    state::rest(pause, stop);
     pause = std::min(pause * 2, kLongestPause);
   }
 }

@@ -145,6 +145,7 @@ class SqliteSource : public Source {
     if (!session_) throw state::Error("the source was not claimed", path_, "claim it first");
     return *session_;
   }
+  OwnerRow own_claim();
   void refuse_unwritable() const;
   void refuse_unusable(const Installation& found) const;
   std::string reason_for_gap(const state::Checkpoint& checkpoint,
@@ -419,33 +420,34 @@ bool SqliteSource::poll(std::chrono::milliseconds wait, std::stop_token stop, Tr
   return false;
 }
 
+OwnerRow SqliteSource::own_claim() {
+  std::lock_guard lock(claim_mutex_);
+  return claim_;
+}
+
+// No row, or an older one, means that the file was restored, which is for the next drain to find.
+bool taken_over(const std::optional<OwnerRow>& owner, const OwnerRow& mine) {
+  return owner && (owner->log_identity != mine.log_identity || owner->epoch > mine.epoch);
+}
+
 void SqliteSource::assert_owner(std::stop_token stop) {
-  OwnerRow mine;
-  {
-    std::lock_guard lock(claim_mutex_);
-    mine = claim_;
-  }
+  const OwnerRow mine = own_claim();
   if (mine.epoch == 0) return;
   Database database(path_, state::OpenMode::kReadWrite, kLockWaitMs);
   std::optional<OwnerRow> owner;
   while_locked_retry(path_, stop, [&] { owner = read_owner(database); });
-  // No row, or an older one: the file was restored, which is for the next drain to find.
-  if (!owner || (owner->log_identity == mine.log_identity && owner->epoch <= mine.epoch)) return;
+  if (!taken_over(owner, mine)) return;
   throw state::Fenced("another agent has taken over the source", path_,
                       "stop one of the two; this one has stopped writing");
 }
 
 void SqliteSource::report_late_writes() {
-  OwnerRow mine;
-  {
-    std::lock_guard lock(claim_mutex_);
-    mine = claim_;
-  }
+  const OwnerRow mine = own_claim();
   if (mine.epoch == 0) return;
   Database database(path_, state::OpenMode::kReadWrite, kLockWaitMs);
   in_write_transaction(database, {}, [&] {
     std::optional<OwnerRow> owner = read_owner(database);
-    if (!owner || (owner->log_identity == mine.log_identity && owner->epoch <= mine.epoch)) return;
+    if (!taken_over(owner, mine)) return;
     owner->since = owner->epoch + 1;
     write_owner(database, *owner);
   });

@@ -1,10 +1,9 @@
 #include "sink/dynamodb/service.h"
 
-#include <condition_variable>
-#include <mutex>
 #include <random>
 
 #include "sink/target.h"
+#include "state/rest.h"
 
 namespace tandem::sink {
 namespace {
@@ -33,10 +32,7 @@ void Service::end_stopped() const {
 }
 
 void Service::pause(std::chrono::milliseconds time) {
-  std::mutex mutex;
-  std::condition_variable_any wake;
-  std::unique_lock lock(mutex);
-  wake.wait_for(lock, stop_, time, [] { return false; });
+  state::rest(time, stop_);
   if (stop_.stop_requested()) end_stopped();
 }
 

@@ -13,14 +13,12 @@ struct Request {
   std::shared_ptr<const Document> document;
   std::string after;
   std::size_t limit = 0;
-  std::uint64_t epoch = 0;
-  state::Offset next = 0;
-  std::string log_identity;
+  state::ReplicaPosition position;
   std::uint64_t number = 0;
 
-  bool at(const state::ReplicaPosition& position) const {
-    return next == position.next && epoch == position.epoch &&
-           log_identity == position.log_identity;
+  bool at(const state::ReplicaPosition& other) const {
+    return position.next == other.next && position.epoch == other.epoch &&
+           position.log_identity == other.log_identity;
   }
 };
 
@@ -140,14 +138,7 @@ BuildAhead::~BuildAhead() = default;
 
 void BuildAhead::ask(std::shared_ptr<const Document> document, std::string after, std::size_t limit,
                      const state::ReplicaPosition& position) {
-  Request request;
-  request.document = std::move(document);
-  request.after = std::move(after);
-  request.limit = limit;
-  request.epoch = position.epoch;
-  request.next = position.next;
-  request.log_identity = position.log_identity;
-  impl_->ask(std::move(request));
+  impl_->ask({std::move(document), std::move(after), limit, position, 0});
 }
 
 std::optional<BuildAhead::Range> BuildAhead::take(const std::shared_ptr<const Document>& document,

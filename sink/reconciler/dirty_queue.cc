@@ -27,6 +27,7 @@ void DirtyQueue::begin(Dirty& dirty, int document, const std::string& root, Caus
   dirty.document = document;
   dirty.root = root;
   dirty.cause = std::move(cause);
+  remember(dirty.cause.offset);
 }
 
 void DirtyQueue::merge_into(Dirty& dirty, Cause cause) {
@@ -45,7 +46,6 @@ void DirtyQueue::add(int document, const std::string& root, Cause cause) {
   auto [entry, made] = entries_.try_emplace(Key{document, root});
   Dirty& dirty = entry->second;
   if (!made) return merge_into(dirty, std::move(cause));
-  remember(cause.offset);
   begin(dirty, document, root, std::move(cause));
   waiting_.push_back(&dirty);
 }
@@ -62,7 +62,6 @@ Dirty* DirtyQueue::take(int document, const std::string& root, Cause cause) {
   auto [entry, made] = entries_.try_emplace(Key{document, root});
   Dirty& dirty = entry->second;
   if (made) {
-    remember(cause.offset);
     begin(dirty, document, root, std::move(cause));
     dirty.state = Dirty::State::kInRound;
     return &dirty;

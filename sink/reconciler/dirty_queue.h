@@ -94,7 +94,7 @@ class DirtyQueue {
       return std::hash<std::string>()(key.root) * 31U + static_cast<std::size_t>(key.document);
     }
   };
-  static void begin(Dirty& dirty, int document, const std::string& root, Cause cause);
+  void begin(Dirty& dirty, int document, const std::string& root, Cause cause);
   void merge_into(Dirty& dirty, Cause cause);
   void remember(state::Offset offset) { ++offsets_[offset]; }
   void forget_offset(state::Offset offset);

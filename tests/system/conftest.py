@@ -8,7 +8,9 @@ import pytest
 
 import chinook
 import dynamodb_local
+import ways
 from deployment import CHINOOK_CONFIG, REPOSITORY, Deployment
+from local_items import LocalItems, chinook_config
 from proxy import Proxy
 
 
@@ -103,3 +105,21 @@ def proxy(dynamodb):
     made = Proxy(dynamodb)
     yield made
     made.stop()
+
+
+@pytest.fixture
+def target(request, dynamodb, tmp_path):
+    """The local target for its own points, DynamoDB for all others."""
+    if request.getfixturevalue("point").startswith("local."):
+        return LocalItems(tmp_path / "items.db")
+    return dynamodb
+
+
+@pytest.fixture
+def tandem(deploy, small_source, debug_binary, target, point):
+    """For tests that name a failpoint: a deployment whose way comes by there."""
+    if isinstance(target, LocalItems):
+        items = {"ITEMS": str(target.path)}
+        return deploy(small_source, config=chinook_config(), use=debug_binary, environment=items)
+    config = ways.config_of(point, CHINOOK_CONFIG.read_text())
+    return deploy(small_source, config=config, endpoint=target.endpoint, use=debug_binary)

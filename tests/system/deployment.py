@@ -93,6 +93,14 @@ class Running:
             self.process.kill()
         return self.process.wait()
 
+    def state(self):
+        """The state of the process as the kernel tells it: "T" when it is stopped."""
+        try:
+            stat = pathlib.Path(f"/proc/{self.pid}/stat").read_text()
+        except FileNotFoundError:
+            return None
+        return stat.rpartition(")")[2].split()[0]
+
     def pause(self):
         self.process.send_signal(signal.SIGSTOP)
 
@@ -168,8 +176,11 @@ class Deployment:
         self.init()
         return self.run_once().expect()
 
-    def start(self, *arguments, environment=None):
-        """Starts `run` (or the command given) and returns at once."""
+    def start(self, *arguments, environment=None, until_owned=True):
+        """Starts `run` (or the command given), and returns once it owns the state directory.
+
+        It looks at the source before; a test that locks the source doesn't wait for it.
+        """
         self._log_number += 1
         log = self.directory / f"tandem-{self._log_number}.log"
         arguments = arguments or ("run",)
@@ -183,7 +194,22 @@ class Deployment:
             )
         running = Running(process, log, arguments)
         self.running.append(running)
+        if arguments[0] == "run" and until_owned:
+            self._wait_until_owned_by(running)
         return running
+
+    def _wait_until_owned_by(self, running):
+        """Until the agent owns its state directory: a command that the test runs beside it must
+        find it there, not take its place. It may also have ended, or stand still at a failpoint.
+        """
+        lock = self.state / "lock"
+
+        def owned():
+            if running.process.poll() is not None or running.state() == "T":
+                return True
+            return lock.exists() and lock.read_text().strip() == str(running.pid)
+
+        eventually(owned, 30, "the agent owns its state directory")
 
     def kill_all(self):
         for running in self.running:

@@ -47,23 +47,6 @@ def deleted(application):
     application.sql("COMMIT")
 
 
-@pytest.fixture
-def target(request, dynamodb, tmp_path):
-    """The local target for its own points, DynamoDB for all others."""
-    if request.getfixturevalue("point").startswith("local."):
-        return LocalItems(tmp_path / "items.db")
-    return dynamodb
-
-
-@pytest.fixture
-def tandem(deploy, small_source, debug_binary, target, point):
-    if isinstance(target, LocalItems):
-        items = {"ITEMS": str(target.path)}
-        return deploy(small_source, config=chinook_config(), use=debug_binary, environment=items)
-    config = ways.config_of(point, CHINOOK_CONFIG.read_text())
-    return deploy(small_source, config=config, endpoint=target.endpoint, use=debug_binary)
-
-
 def dies(tandem, point, arguments, at=1):
     """Runs the command until it ends; True if it died at the point."""
     process = tandem.start(*arguments, environment=failpoints.armed(point, "kill", at))

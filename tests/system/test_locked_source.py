@@ -35,7 +35,7 @@ def test_a_stop_while_the_source_is_locked_at_the_start(deploy, source, dynamodb
     tandem = deploy(source, endpoint=dynamodb.endpoint)
     tandem.init()
     with locked(source):
-        agent = tandem.start()
+        agent = tandem.start(until_owned=False)
         time.sleep(2)  # it waits for the lock by then; earlier stops must do as well
         agent.alive()
         agent.stop()
@@ -61,7 +61,7 @@ def test_a_short_lock_goes_unnoticed(deploy, source, dynamodb):
     tandem = deploy(source, endpoint=dynamodb.endpoint)
     tandem.init()
     with locked(source):
-        agent = tandem.start()
+        agent = tandem.start(until_owned=False)
         time.sleep(6)
         agent.alive()
     eventually(lambda: oracle.check(source, dynamodb), 60, "all is there", alive=agent.alive)

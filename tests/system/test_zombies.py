@@ -34,17 +34,8 @@ def expect_fenced(zombie):
     assert "another agent has taken over" in zombie.output(), zombie.output()
 
 
-def state_of(process):
-    """The state of the process as the kernel tells it: "T" when it is stopped."""
-    try:
-        with open(f"/proc/{process.pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return None
-
-
 def wait_until_stopped(zombie):
-    eventually(lambda: state_of(zombie) == "T", 60, "it stops at the point", alive=zombie.alive)
+    eventually(lambda: zombie.state() == "T", 60, "it stops at the point", alive=zombie.alive)
 
 
 def there(application):
@@ -92,20 +83,8 @@ def test_a_paused_agent_that_goes_on_is_fenced(deploy, small_source, dynamodb, s
 
 
 @pytest.fixture
-def target(request, dynamodb, tmp_path):
-    """The local target for its own points, DynamoDB for all others."""
-    if request.getfixturevalue("point").startswith("local."):
-        return LocalItems(tmp_path / "items.db")
-    return dynamodb
-
-
-@pytest.fixture
-def first(deploy, small_source, debug_binary, target, point):
-    if isinstance(target, LocalItems):
-        items = {"ITEMS": str(target.path)}
-        return deploy(small_source, config=chinook_config(), use=debug_binary, environment=items)
-    config = ways.config_of(point, CHINOOK_CONFIG.read_text())
-    return deploy(small_source, config=config, endpoint=target.endpoint, use=debug_binary)
+def first(tandem):
+    return tandem
 
 
 @pytest.mark.parametrize("point", [point for point in failpoints.names() if point not in LOCKED])
