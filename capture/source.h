@@ -143,9 +143,11 @@ class SourceReader {
     state::SourcePosition position;  // of the read transaction
   };
   virtual Page read(const state::TableSchema& table, const state::Row& from, std::size_t limit) = 0;
+  /// The rows that have one of these keys, in any order; `to` stays empty.
+  virtual Page read_rows(const state::TableSchema& table, const std::vector<state::Row>& keys) = 0;
   /// One row by key and the position of the read transaction.
-  virtual std::pair<std::optional<state::Row>, state::SourcePosition> read_row(
-      const state::TableSchema& table, const state::Row& key) = 0;
+  std::pair<std::optional<state::Row>, state::SourcePosition> read_row(
+      const state::TableSchema& table, const state::Row& key);
 };
 
 }  // namespace tandem::capture

@@ -15,7 +15,7 @@
 //
 //   block := "TdLB"
 //            u64   XXH3 of every byte after it
-//            u8    version, 1
+//            u8    version, 2
 //            u8    compression of the payload: 0 none, 1 zstd
 //            v     offset of the first record; each next record has the next offset
 //            v     epoch of the capture that wrote it
@@ -28,7 +28,7 @@ namespace {
 constexpr std::string_view kMagic = "TdLB";
 constexpr std::size_t kChecksumAt = 4;
 constexpr std::size_t kCheckedFrom = 12;
-constexpr char kVersion = 1;
+constexpr char kVersion = 2;
 constexpr int kZstdLevel = 1;
 // Below this, zstd's own frame costs more than it saves.
 constexpr std::size_t kWorthCompressing = 128;

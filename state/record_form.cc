@@ -28,6 +28,7 @@
 //                 text(source_state)
 //   schema     := text(name) n*column n*v(key) n*(n*v)(unique_keys)
 //   column     := text(name) text(declared_type) text(collation) u8(form) u8(generated)
+//                 u8(comparison)
 namespace tandem::state {
 namespace {
 
@@ -181,6 +182,7 @@ void RecordWriter::schema(const TableSchema& schema) {
     text(column.collation);
     byte(static_cast<std::uint8_t>(column.form));
     byte(column.generated ? 1 : 0);
+    byte(static_cast<std::uint8_t>(column.comparison));
   }
   indexes(schema.key, schema.columns.size());
   number(schema.unique_keys.size());
@@ -350,6 +352,11 @@ TableSchema RecordParser::schema() {
     if (form > static_cast<std::uint8_t>(ColumnForm::kTimestamp)) damaged("an unknown form");
     column.form = static_cast<ColumnForm>(form);
     column.generated = flag();
+    std::uint8_t comparison = byte();
+    if (comparison > static_cast<std::uint8_t>(Comparison::kOrder)) {
+      damaged("an unknown comparison");
+    }
+    column.comparison = static_cast<Comparison>(comparison);
   }
   schema.key = indexes(schema.columns.size());
   schema.unique_keys.resize(count());

@@ -43,9 +43,10 @@ std::string encode_schema(const TableSchema& schema) {
     unique.push_back(Value::blob(encode_row(indexes_row(key))));
   row.push_back(Value::blob(encode_row(unique)));
   for (const Column& column : schema.columns) {
-    row.push_back(Value::blob(encode_row(
-        {text(column.name), text(column.declared_type), text(column.collation),
-         Value::integer(static_cast<int>(column.form)), Value::integer(column.generated)})));
+    row.push_back(Value::blob(
+        encode_row({text(column.name), text(column.declared_type), text(column.collation),
+                    Value::integer(static_cast<int>(column.form)), Value::integer(column.generated),
+                    Value::integer(static_cast<int>(column.comparison))})));
   }
   return encode_row(row);
 }
@@ -62,7 +63,8 @@ TableSchema decode_schema(std::string_view bytes) {
     Row parts = decode_row(row[i].bytes());
     schema.columns.push_back({parts.at(0).bytes(), parts.at(1).bytes(), parts.at(2).bytes(),
                               static_cast<ColumnForm>(parts.at(3).as_integer()),
-                              parts.at(4).as_integer() != 0});
+                              parts.at(4).as_integer() != 0,
+                              static_cast<Comparison>(parts.at(5).as_integer())});
   }
   return schema;
 }

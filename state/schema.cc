@@ -37,6 +37,12 @@ Row TableSchema::key_of(const Row& row) const {
   return values;
 }
 
+bool TableSchema::has_ordered_key() const {
+  return std::all_of(key.begin(), key.end(), [this](int index) {
+    return columns.at(static_cast<std::size_t>(index)).comparison == Comparison::kOrder;
+  });
+}
+
 std::uint64_t TableSchema::fingerprint() const {
   std::string bytes;
   add(bytes, name);
@@ -46,6 +52,7 @@ std::uint64_t TableSchema::fingerprint() const {
     add(bytes, column.collation);
     add(bytes, std::to_string(static_cast<int>(column.form)));
     add(bytes, column.generated ? "generated" : "");
+    add(bytes, std::to_string(static_cast<int>(column.comparison)));
   }
   for (int index : key) add(bytes, std::to_string(index));
   return XXH3_64bits(bytes.data(), bytes.size());

@@ -24,12 +24,21 @@ enum class ColumnForm : std::uint8_t {
   kTimestamp,  // exact text of the server
 };
 
+/// How far comparing a column's values as the replica does (same kind; integers and reals by value,
+/// text and blobs byte by byte, or by the column's SQLite collation) agrees with the source.
+enum class Comparison : std::uint8_t {
+  kNone,      // values that the source calls equal may differ here: numeric 1.0 and 1.00, citext
+  kEquality,  // equal here if and only if equal at the source; the order may differ
+  kOrder,     // equality and order agree
+};
+
 struct Column {
   std::string name;
   std::string declared_type;         // as the source declares it; "" for none
   std::string collation = "BINARY";  // of SQLite; replica columns keep it
   ColumnForm form = ColumnForm::kAny;
   bool generated = false;
+  Comparison comparison = Comparison::kOrder;
   friend bool operator==(const Column&, const Column&) = default;
 };
 
@@ -45,6 +54,9 @@ struct TableSchema {
   int find(std::string_view column) const;
   /// The key's values out of a whole row.
   Row key_of(const Row& row) const;
+  /// Whether the source orders keys as the replica does, so that a chunk's key range means the same
+  /// rows in both.
+  bool has_ordered_key() const;
   /// A 64-bit hash over columns and key: changes when (and practically only when) they change.
   std::uint64_t fingerprint() const;
   friend bool operator==(const TableSchema&, const TableSchema&) = default;

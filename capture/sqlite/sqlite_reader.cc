@@ -24,14 +24,17 @@ class SqliteReader : public SourceReader {
     return page;
   }
 
-  std::pair<std::optional<state::Row>, state::SourcePosition> read_row(
-      const state::TableSchema& table, const state::Row& key) override {
+  Page read_rows(const state::TableSchema& table, const std::vector<state::Row>& keys) override {
     state::Transaction transaction(database_, state::Transaction::Kind::kDeferred);
-    state::SourcePosition at = position();
+    Page page;
+    page.position = position();
     state::Statement query(database_, row_query(table));
-    query.bind_row(1, key);
-    if (!query.step()) return {std::nullopt, at};
-    return {query.row(0, static_cast<int>(table.columns.size())), at};
+    for (const state::Row& key : keys) {
+      query.bind_row(1, key);
+      if (query.step()) page.rows.push_back(query.row(0, static_cast<int>(table.columns.size())));
+      query.reset();
+    }
+    return page;
   }
 
  private:
