@@ -1,0 +1,297 @@
+#include "capture/postgres/connection.h"
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "capture/source.h"
+
+namespace tandem::capture::postgres {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// How soon a stop is noticed.
+constexpr milliseconds kStep{100};
+constexpr std::chrono::seconds kConnectPatience{15};
+
+// Every setting that changes how a value is written, or that could end a session of ours. With an
+// empty search_path names of types and tables come with their schema. row_security off makes a
+// policy that would hide rows an error.
+constexpr char kSettings[] =
+    "SET client_encoding = 'UTF8'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; "
+    "SET extra_float_digits = 1; SET timezone = 'UTC'; SET bytea_output = 'hex'; "
+    "SET lc_monetary = 'C'; SET xmlbinary = 'base64'; SET search_path = ''; "
+    "SET row_security = off; SET synchronous_commit = local; SET statement_timeout = 0; "
+    "SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
+    "SET default_transaction_read_only = off; SET default_transaction_isolation = "
+    "'read committed'; SET standard_conforming_strings = on";
+
+std::string one_line(const char* message) {
+  std::string text = message == nullptr ? "" : message;
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text;
+}
+
+std::string advice(const std::string& sqlstate) {
+  const std::string kind = sqlstate.substr(0, 2);
+  if (kind == "28") return "check user, password and the server's pg_hba.conf";
+  if (sqlstate == "3D000") return "name an existing database in `source.url`";
+  if (sqlstate == "42501") return "grant what is missing; `tandem check` lists what is needed";
+  if (sqlstate == "53300") return "raise max_connections, or end other sessions";
+  if (sqlstate == "53400") return "raise max_replication_slots and max_wal_senders";
+  if (sqlstate == "55006") return "end who holds it, or name another in `source.slot`";
+  if (kind == "57") return "nothing to do if the server comes back: Tandem tries again";
+  return "see the server's log; `tandem check` says what is missing";
+}
+
+[[noreturn]] void throw_refused(PGresult* result, const std::string& where) {
+  const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  std::string sqlstate = state == nullptr ? "" : state;
+  std::string text = one_line(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
+  if (text.empty()) text = one_line(PQresultErrorMessage(result));
+  std::string detail = one_line(PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL));
+  if (!detail.empty()) text += " (" + detail + ")";
+  throw ServerError("the server refused: " + text, where, advice(sqlstate), sqlstate);
+}
+
+}  // namespace
+
+Rows::Rows(pg_result* result) : result_(result) {}
+void Rows::Clear::operator()(pg_result* result) const { PQclear(result); }
+int Rows::count() const { return PQntuples(result_.get()); }
+int Rows::columns() const { return PQnfields(result_.get()); }
+bool Rows::is_null(int row, int column) const {
+  return PQgetisnull(result_.get(), row, column) != 0;
+}
+std::string_view Rows::view(int row, int column) const {
+  return {PQgetvalue(result_.get(), row, column),
+          static_cast<std::size_t>(PQgetlength(result_.get(), row, column))};
+}
+
+std::int64_t Rows::integer(int row, int column) const {
+  std::string_view text = view(row, column);
+  std::int64_t number = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    throw state::Error("the server gave no integer where one was expected: " + std::string(text),
+                       "a query of the catalog", "report this");
+  }
+  return number;
+}
+
+void Connection::Finish::operator()(pg_conn* connection) const { PQfinish(connection); }
+void Connection::FreeMemory::operator()(char* memory) const { PQfreemem(memory); }
+
+Connection::Connection(const ServerAddress& address, const std::string& application,
+                       Purpose purpose, std::stop_token stop)
+    : shown_(address.shown), stop_(std::move(stop)) {
+  connect(address, application, purpose);
+  execute(kSettings);
+}
+
+void Connection::connect(const ServerAddress& address, const std::string& application,
+                         Purpose purpose) {
+  std::vector<const char*> names, values;
+  auto add = [&](const char* name, const char* value) {
+    names.push_back(name);
+    values.push_back(value);
+  };
+  for (const auto& [name, value] : address.parameters) add(name.c_str(), value.c_str());
+  add("application_name", application.c_str());
+  if (purpose == Purpose::kReplication) add("replication", "database");
+  names.push_back(nullptr);
+  values.push_back(nullptr);
+  connection_.reset(PQconnectStartParams(names.data(), values.data(), 0));
+  if (!connection_) throw std::bad_alloc();
+  const auto deadline = steady_clock::now() + kConnectPatience;
+  for (;;) {
+    PostgresPollingStatusType state = PQstatus(connection_.get()) == CONNECTION_BAD
+                                          ? PGRES_POLLING_FAILED
+                                          : PQconnectPoll(connection_.get());
+    if (state == PGRES_POLLING_OK) break;
+    if (state == PGRES_POLLING_FAILED) {
+      std::string text = one_line(PQerrorMessage(connection_.get()));
+      const bool refused = text.find("FATAL") != std::string::npos;
+      throw ConnectionLost(
+          "cannot connect: " + text, shown_,
+          refused ? "correct `source.url` or the server's settings; `tandem check` tries again"
+                  : "start the server, or correct host and port in `source.url`");
+    }
+    if (steady_clock::now() >= deadline) {
+      throw ConnectionLost("the server does not answer", shown_,
+                           "check host, port and the network between");
+    }
+    wait(state == PGRES_POLLING_READING, state == PGRES_POLLING_WRITING, kStep);
+    check_stop();
+  }
+  PQsetnonblocking(connection_.get(), 1);
+}
+
+void Connection::check_stop() const {
+  if (stop_.stop_requested()) {
+    throw SourceLocked("stopped while waiting for the server", shown_, "nothing to do");
+  }
+}
+
+void Connection::wait(bool readable, bool writable, milliseconds patience) const {
+  pollfd descriptor{PQsocket(connection_.get()),
+                    static_cast<short>((readable ? POLLIN : 0) | (writable ? POLLOUT : 0)), 0};
+  ::poll(&descriptor, 1, static_cast<int>(patience.count()));
+}
+
+void Connection::lost() const {
+  throw ConnectionLost("the connection broke: " + one_line(PQerrorMessage(connection_.get())),
+                       shown_, "nothing to do if the server comes back: Tandem tries again");
+}
+
+void Connection::flush() {
+  for (;;) {
+    int left = PQflush(connection_.get());
+    if (left == 0) return;
+    if (left < 0) lost();
+    wait(true, true, kStep);
+    if (PQconsumeInput(connection_.get()) == 0) lost();
+    check_stop();
+  }
+}
+
+// Null at the end of the statement.
+pg_result* Connection::next_result() {
+  flush();
+  while (PQisBusy(connection_.get()) != 0) {
+    wait(true, false, kStep);
+    if (PQconsumeInput(connection_.get()) == 0) lost();
+    if (stop_.stop_requested()) {
+      // The server is told, so that nothing goes on there that nobody waits for.
+      std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> cancel(PQgetCancel(connection_.get()),
+                                                                PQfreeCancel);
+      char why[256];
+      if (cancel) PQcancel(cancel.get(), why, sizeof why);
+      check_stop();
+    }
+  }
+  return PQgetResult(connection_.get());
+}
+
+// Reads all results of what was sent; the last one's rows count.
+Rows Connection::finish_query() {
+  std::optional<Rows> rows;
+  std::optional<Rows> refused;
+  PGresult* why = nullptr;
+  while (PGresult* result = next_result()) {
+    ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) return Rows(result);
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY) {
+      rows.emplace(result);
+    } else if (refused) {
+      PQclear(result);
+    } else {
+      refused.emplace(result);
+      why = result;
+    }
+  }
+  if (PQstatus(connection_.get()) != CONNECTION_OK) lost();
+  if (refused) throw_refused(why, shown_);
+  if (!rows) lost();
+  return std::move(*rows);
+}
+
+Rows Connection::query(const std::string& sql, const std::vector<Parameter>& parameters) {
+  std::vector<const char*> values;
+  for (const Parameter& parameter : parameters) {
+    values.push_back(parameter ? parameter->c_str() : nullptr);
+  }
+  if (PQsendQueryParams(connection_.get(), sql.c_str(), static_cast<int>(values.size()), nullptr,
+                        values.data(), nullptr, nullptr, 0) == 0) {
+    lost();
+  }
+  return finish_query();
+}
+
+Rows Connection::execute(const std::string& sql) {
+  if (PQsendQuery(connection_.get(), sql.c_str()) == 0) lost();
+  return finish_query();
+}
+
+void Connection::copy_out(const std::string& sql,
+                          const std::function<void(std::string_view row)>& row) {
+  if (PQsendQuery(connection_.get(), sql.c_str()) == 0) lost();
+  finish_query();
+  for (;;) {
+    char* bytes = nullptr;
+    int size = PQgetCopyData(connection_.get(), &bytes, 1);
+    message_.reset(bytes);
+    if (size > 0) {
+      row({bytes, static_cast<std::size_t>(size)});
+    } else if (size == 0) {
+      wait(true, false, kStep);
+      if (PQconsumeInput(connection_.get()) == 0) lost();
+      check_stop();
+    } else if (size == -1) {
+      finish_query();
+      return;
+    } else {
+      lost();
+    }
+  }
+}
+
+void Connection::start_copy_both(const std::string& sql) {
+  if (PQsendQuery(connection_.get(), sql.c_str()) == 0) lost();
+  finish_query();
+}
+
+std::optional<std::string_view> Connection::receive() {
+  char* bytes = nullptr;
+  int size = PQgetCopyData(connection_.get(), &bytes, 1);
+  message_.reset(bytes);
+  if (size > 0) return std::string_view(bytes, static_cast<std::size_t>(size));
+  if (size == 0) return std::nullopt;
+  if (size == -1) {
+    finish_query();  // throws what the server said, if it said something
+    throw ConnectionLost("the server ended the stream", shown_,
+                         "nothing to do if the server comes back: Tandem tries again");
+  }
+  lost();
+}
+
+bool Connection::consume() {
+  pollfd descriptor{PQsocket(connection_.get()), POLLIN, 0};
+  if (::poll(&descriptor, 1, 0) <= 0) return false;
+  if (PQconsumeInput(connection_.get()) == 0) lost();
+  return true;
+}
+
+void Connection::send(std::string_view message) {
+  if (PQputCopyData(connection_.get(), message.data(), static_cast<int>(message.size())) < 0) {
+    lost();
+  }
+  if (PQflush(connection_.get()) < 0) lost();
+}
+
+void Connection::wait_readable(milliseconds patience) { wait(true, false, patience); }
+
+int Connection::server_version() const { return PQserverVersion(connection_.get()); }
+int Connection::backend_pid() const { return PQbackendPID(connection_.get()); }
+
+std::string Connection::identifier(std::string_view name) const {
+  std::unique_ptr<char, FreeMemory> quoted(
+      PQescapeIdentifier(connection_.get(), name.data(), name.size()));
+  if (!quoted) throw state::Error("a name is not valid text", std::string(name), "rename it");
+  return quoted.get();
+}
+
+std::string Connection::literal(std::string_view text) const {
+  std::unique_ptr<char, FreeMemory> quoted(
+      PQescapeLiteral(connection_.get(), text.data(), text.size()));
+  if (!quoted) throw state::Error("a value is not valid text", shown_, "correct it");
+  return quoted.get();
+}
+
+}  // namespace tandem::capture::postgres

@@ -1,0 +1,116 @@
+#include "capture/postgres/server_address.h"
+
+#include <libpq-fe.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <memory>
+
+#include "state/error.h"
+
+namespace tandem::capture::postgres {
+namespace {
+
+using Options = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
+
+std::string trimmed(const std::string& text) {
+  const char* kBlank = " \t\r\n";
+  std::size_t begin = text.find_first_not_of(kBlank);
+  if (begin == std::string::npos) return "";
+  return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
+}
+
+std::string expanded(const std::string& path) {
+  const char* home = std::getenv("HOME");  // NOLINT(concurrency-mt-unsafe): nobody sets it
+  if (path.starts_with("~/") && home != nullptr) return home + path.substr(1);
+  return path;
+}
+
+std::map<std::string, std::string> read_section(const CredentialsSection& from) {
+  std::ifstream file(expanded(from.file));
+  if (!file) {
+    throw state::Error("cannot read the credentials file", from.file,
+                       "correct `source.credentials.file`, or the file's permissions");
+  }
+  std::map<std::string, std::string> found;
+  bool inside = false, seen = false;
+  for (std::string line; std::getline(file, line);) {
+    line = trimmed(line);
+    if (line.empty() || line[0] == '#' || line[0] == ';') continue;
+    if (line.front() == '[' && line.back() == ']') {
+      inside = trimmed(line.substr(1, line.size() - 2)) == from.section;
+      seen = seen || inside;
+      continue;
+    }
+    std::size_t equals = line.find('=');
+    if (!inside || equals == std::string::npos) continue;
+    found[trimmed(line.substr(0, equals))] = trimmed(line.substr(equals + 1));
+  }
+  if (!seen) {
+    throw state::Error("the credentials file has no section [" + from.section + "]", from.file,
+                       "add it, with pg_host, pg_port, pg_user and pg_password, or correct "
+                       "`source.credentials.section`");
+  }
+  return found;
+}
+
+std::string value_or(const std::map<std::string, std::string>& given, const std::string& name,
+                     std::string otherwise) {
+  auto found = given.find(name);
+  return found == given.end() || found->second.empty() ? std::move(otherwise) : found->second;
+}
+
+}  // namespace
+
+ServerAddress read_address(const std::string& url, const CredentialsSection& credentials) {
+  char* complaint = nullptr;
+  Options parsed(PQconninfoParse(url.c_str(), &complaint), PQconninfoFree);
+  PQfreemem(complaint);  // it may quote the connection string, with its password
+  if (!parsed) {
+    throw state::Error("the connection string cannot be read", "source.url",
+                       "write it as postgresql://user@host:5432/database or as host=… dbname=…");
+  }
+  std::map<std::string, std::string> given;
+  for (PQconninfoOption* option = parsed.get(); option->keyword != nullptr; ++option) {
+    if (option->val != nullptr) given[option->keyword] = option->val;
+  }
+  if (!credentials.file.empty()) {
+    const std::map<std::string, std::string> section = read_section(credentials);
+    constexpr std::pair<const char*, const char*> kNames[] = {{"pg_host", "host"},
+                                                              {"pg_port", "port"},
+                                                              {"pg_user", "user"},
+                                                              {"pg_password", "password"},
+                                                              {"pg_database", "dbname"}};
+    for (const auto& [theirs, ours] : kNames) {
+      auto found = section.find(theirs);
+      if (found != section.end()) given.emplace(ours, found->second);
+    }
+  }
+  // Without these a server that was cut off would be waited for as long as the kernel likes.
+  given.emplace("connect_timeout", "10");
+  given.emplace("keepalives_idle", "10");
+  given.emplace("keepalives_interval", "5");
+  given.emplace("keepalives_count", "3");
+  given.emplace("tcp_user_timeout", "30000");
+  given.emplace("fallback_application_name", "tandem");
+
+  // What libpq adds from environment and service file, for messages.
+  Options defaults(PQconndefaults(), PQconninfoFree);
+  std::map<std::string, std::string> effective;
+  for (PQconninfoOption* option = defaults.get(); option != nullptr && option->keyword != nullptr;
+       ++option) {
+    if (option->val != nullptr) effective[option->keyword] = option->val;
+  }
+  for (const auto& [name, value] : given) effective[name] = value;
+  ServerAddress address;
+  address.shown = value_or(effective, "user", "") + "@" +
+                  value_or(effective, "host", value_or(effective, "hostaddr", "localhost")) + ":" +
+                  value_or(effective, "port", "5432") + "/" +
+                  value_or(effective, "dbname", value_or(effective, "user", ""));
+  address.parameters.assign(given.begin(), given.end());
+  return address;
+}
+
+}  // namespace tandem::capture::postgres

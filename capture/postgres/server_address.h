@@ -1,0 +1,28 @@
+// Which PostgreSQL server to talk to, from a libpq connection string, what libpq itself finds
+// (environment, .pgpass, service file), and a section of an AWS-style credentials file.
+//
+// Plain values; a password in them is for libpq alone and never part of `shown`.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace tandem::capture::postgres {
+
+/// A section of an INI file with the keys pg_host, pg_port, pg_user, pg_password (and pg_database).
+struct CredentialsSection {
+  std::string file;  // "" for none; a leading ~/ is the home directory
+  std::string section = "postgres-creds";
+};
+
+struct ServerAddress {
+  std::vector<std::pair<std::string, std::string>> parameters;  // libpq's keywords and values
+  std::string shown;  // "tandem@db.example:5432/shop", for messages
+};
+
+/// What the connection string names wins over the section, the section over libpq's defaults.
+/// Throws Error if either can't be read; the message quotes no value.
+ServerAddress read_address(const std::string& url, const CredentialsSection& credentials);
+
+}  // namespace tandem::capture::postgres
