@@ -1,13 +1,17 @@
 """Fixtures of the system tests: the binaries, one DynamoDB Local a worker, fresh deployments."""
 
+import itertools
 import os
 import pathlib
 import random
+import shutil
+import tempfile
 
 import pytest
 
 import chinook
 import dynamodb_local
+import postgres
 import ways
 from deployment import CHINOOK_CONFIG, REPOSITORY, Deployment
 from local_items import LocalItems, chinook_config
@@ -70,6 +74,89 @@ def small_source(tmp_path):
     if chinook.find() is None:
         missing("the Chinook database is not here: CHINOOK_DB=FILE names it")
     return chinook.small_copy_to(tmp_path / "small.db")
+
+
+@pytest.fixture(scope="session")
+def postgres_installation():
+    """The PostgreSQL of this machine, and a template to copy servers from."""
+    if postgres.binaries() is None:
+        missing("PostgreSQL is not here: run ./dev test system")
+    made = postgres.Installation(postgres.binaries())
+    yield made
+    made.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(postgres_installation):
+    """A server that tests share: each has a database of its own, and leaves the settings alone."""
+    with postgres_installation.server() as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres(postgres_installation):
+    """own_postgres(setting=value, …) starts a server that a test may stop, kill and configure."""
+    made = []
+
+    def make(**settings):
+        made.append(postgres_installation.server(**settings))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.stop()
+        shutil.rmtree(server.data, ignore_errors=True)
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def make_database(postgres_server):
+    """make_database(template) makes a database of the shared server, dropped at the end."""
+    made = []
+
+    def make(template="template0"):
+        if template != "template0" and not postgres_server.has(template):
+            missing("the Chinook script is not here: CHINOOK_POSTGRES=FILE names it")
+        made.append(postgres_server.create(f"test_{next(_numbers)}", template))
+        return made[-1]
+
+    yield make
+    for database in made:
+        postgres_server.drop(database.name)
+
+
+@pytest.fixture
+def pg(make_database):
+    """An empty PostgreSQL database."""
+    return make_database()
+
+
+@pytest.fixture
+def pg_source(make_database):
+    """The real Chinook in PostgreSQL."""
+    return make_database("chinook")
+
+
+@pytest.fixture
+def small_pg_source(make_database):
+    """The small Chinook in PostgreSQL."""
+    return make_database("small_chinook")
+
+
+@pytest.fixture(scope="session", params=["14", "16", "17", "18"])
+def other_postgres(request, tmp_path_factory):
+    """A server of each other version that ./dev fetches."""
+    archive = postgres.archives().get(request.param)
+    if archive is None:
+        missing(f"PostgreSQL {request.param} is not here: run ./dev test system")
+    with tempfile.TemporaryDirectory(prefix="tandem-postgres-") as folder:
+        os.chmod(folder, 0o755)
+        installation = postgres.Installation(postgres.unpacked(archive, folder))
+        with installation.server() as server:
+            yield server
+        installation.remove()
 
 
 @pytest.fixture

@@ -113,10 +113,11 @@ class Deployment:
         self.binary = pathlib.Path(binary)
         self.directory = pathlib.Path(directory)
         self.config = pathlib.Path(config)
-        self.source = pathlib.Path(source)
+        self.source = source
         self.state = self.directory / "state"
+        url = getattr(source, "url", None)  # of a PostgresDatabase; a path has none
         self.environment = {
-            "LEGACY_DB": str(source),
+            "DATABASE_URL" if url else "LEGACY_DB": url or str(source),
             "DYNAMODB_ENDPOINT": endpoint,
             "TANDEM_STATE": str(self.state),
             "ITEMS": str(self.directory / "items.db"),
