@@ -31,8 +31,9 @@ void add_commands(CLI::App& app, CommandLine& line) {
 
   CLI::App* init =
       app.add_subcommand("init", "Make what is missing at both ends, or write a first config");
-  init->add_option("--source", line.source,
-                   "A database file: with no config yet, guess one from it");
+  init->add_option(
+      "--source", line.source,
+      "A database file or a PostgreSQL connection string: with no config yet, guess one");
   init->add_flag("--uninstall", line.uninstall, "Remove what init made at the source");
   chooses(init, line, "init");
 

@@ -47,6 +47,9 @@ void read_config(const ConfigNode& root, Config& config, MistakeList& mistakes) 
   if (const ConfigNode* source = map.require("source")) {
     read_source(*source, config.source, mistakes);
   }
+  const std::string object_name = default_object_name(config.name);
+  if (config.source.slot.empty()) config.source.slot = object_name;
+  if (config.source.publication.empty()) config.source.publication = object_name;
   if (const ConfigNode* log = map.find("log")) read_log(*log, config.log, mistakes);
   if (config.log.topic.empty()) config.log.topic = config.name;
   if (const ConfigNode* state = map.find("state")) {
@@ -82,6 +85,19 @@ int line_of_broken_text(std::string_view text) {
 }
 
 }  // namespace
+
+std::string shown_source(const SourceConfig& source) {
+  return source.type == SourceType::kSqlite ? source.path : mask_secrets(source.url);
+}
+
+bool is_connection_string(std::string_view text) {
+  if (text.starts_with("postgres://") || text.starts_with("postgresql://")) return true;
+  // host=… dbname=…: a keyword of small letters before the first equals sign.
+  const std::size_t end = text.find_first_of("= ");
+  return end != std::string_view::npos && end > 0 && text.find('=') != std::string_view::npos &&
+         std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(end),
+                     [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
+}
 
 int Config::line_of(std::string key) const {
   while (true) {

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "capture/postgres/server_address.h"
 #include "capture/source.h"
 #include "sink/document.h"
 #include "sink/document_spec.h"
@@ -32,7 +33,11 @@ enum class TargetType : std::uint8_t { kLocal, kDynamodb };
 struct SourceConfig {
   SourceType type = SourceType::kSqlite;
   std::string path;  // of SQLite: the file
-  std::string url;   // of PostgreSQL: a libpq connection string. A secret: print mask_secrets(url)
+  std::string url;   // of PostgreSQL: a libpq connection string. A secret: print shown_source()
+  capture::postgres::CredentialsSection credentials;  // of PostgreSQL: what the url leaves open
+  std::string slot;                                   // of PostgreSQL; tandem_<pipeline> by default
+  std::string publication;                            // of PostgreSQL; tandem_<pipeline> by default
+  int snapshot_tables = 2;  // of PostgreSQL: how many tables are read at the same time
   std::chrono::milliseconds heartbeat{10'000};  // how often an idle source leaves a position
   std::map<std::string, capture::TableRequest> tables;  // settings of single tables, by name
 };
@@ -94,7 +99,7 @@ Config parse_config(std::string_view text, const std::string& file, const Enviro
 /// With the process's own environment.
 Config parse_config(std::string_view text, const std::string& file);
 
-/// Parts that this version cannot run yet (PostgreSQL, Kafka), each as a mistake at its line.
+/// Parts that this version cannot run yet (Kafka), each as a mistake at its line.
 /// Parsing accepts them.
 std::vector<sink::Mistake> unsupported_parts(const Config& config);
 
@@ -108,6 +113,12 @@ std::vector<sink::Mistake> check_config(Config& config, const capture::Catalog& 
 /// The source tables that documents read, with the settings of `source.tables`, each once, sorted
 /// by name: what capture has to capture.
 std::vector<capture::TableRequest> captured_tables(const Config& config);
+
+/// The source for messages: the file, or the connection string without its secrets.
+std::string shown_source(const SourceConfig& source);
+
+/// A PostgreSQL connection string rather than a file's name?
+bool is_connection_string(std::string_view text);
 
 /// The text with passwords in it (of URLs and of `password=…`) replaced by `***`.
 std::string mask_secrets(std::string_view text);

@@ -11,6 +11,10 @@ std::string headline(const std::vector<sink::Mistake>& mistakes) {
          (mistakes.size() == 1 ? " mistake in the config" : " mistakes in the config");
 }
 
+constexpr std::string_view kBlank = " \t\r\n";
+
+bool is_blank(char c) { return kBlank.find(c) != std::string_view::npos; }
+
 bool same_letters(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i) {
@@ -27,7 +31,7 @@ std::string mask_urls(std::string_view text) {
     if (scheme == std::string_view::npos) return masked.append(text);
     masked += text.substr(0, scheme + 3);
     text.remove_prefix(scheme + 3);
-    const std::string_view authority = text.substr(0, text.find_first_of(" \t\n'\""));
+    const std::string_view authority = text.substr(0, text.find_first_of(" \t\r\n\""));
     const std::size_t at = authority.rfind('@');
     const std::size_t colon = authority.find(':');
     if (at == std::string_view::npos || colon == std::string_view::npos || colon > at) continue;
@@ -37,7 +41,7 @@ std::string mask_urls(std::string_view text) {
   }
 }
 
-/// The length of a value after `password=`: quoted with backslash escapes, or up to a space or &.
+/// The length of a value after `password=`: quoted with backslash escapes, or up to a blank or &.
 std::size_t value_length(std::string_view text) {
   const bool quoted = !text.empty() && text.front() == '\'';
   std::size_t at = quoted ? 1 : 0;
@@ -47,14 +51,15 @@ std::size_t value_length(std::string_view text) {
       continue;
     }
     if (quoted && text[at] == '\'') return at + 1;
-    if (!quoted && (text[at] == ' ' || text[at] == '&' || text[at] == '\n')) return at;
+    if (!quoted && (is_blank(text[at]) || text[at] == '&')) return at;
     ++at;
   }
   return at;
 }
 
 std::string mask_passwords(std::string_view text) {
-  constexpr std::string_view kNames[] = {"password", "passwd", "sslpassword"};
+  // Ends of names: sslpassword, pg_password and oauth_client_secret are among them.
+  constexpr std::string_view kNames[] = {"password", "passwd", "secret"};
   std::string masked;
   std::size_t at = 0;
   while (at < text.size()) {
@@ -63,7 +68,7 @@ std::string mask_passwords(std::string_view text) {
       continue;
     }
     std::size_t name_end = at;
-    while (name_end > 0 && text[name_end - 1] == ' ') --name_end;
+    while (name_end > 0 && is_blank(text[name_end - 1])) --name_end;
     bool secret = false;
     for (std::string_view name : kNames) {
       secret = secret || (name_end >= name.size() &&
@@ -71,7 +76,7 @@ std::string mask_passwords(std::string_view text) {
     }
     masked += text[at++];
     if (!secret) continue;
-    while (at < text.size() && text[at] == ' ') masked += text[at++];
+    while (at < text.size() && is_blank(text[at])) masked += text[at++];
     const std::size_t length = value_length(text.substr(at));
     if (length > 0) masked += "***";
     at += length;

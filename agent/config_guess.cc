@@ -50,9 +50,9 @@ bool is_bytes_key(const capture::CatalogTable& table) {
 
 class ConfigWriter {
  public:
-  ConfigWriter(const capture::Catalog& catalog, std::string source_path)
+  ConfigWriter(const capture::Catalog& catalog, const SourceConfig& source)
       : catalog_(catalog),
-        source_path_(std::move(source_path)),
+        source_(source),
         documents_(guess_documents(catalog)),
         names_(own_names(catalog)) {
     std::set<std::string> stores, documents;
@@ -80,7 +80,7 @@ class ConfigWriter {
 
   void write_head() {
     line(0, "# A first config, guessed by `tandem init` from the tables and foreign keys of");
-    line(0, "# " + comment_text(source_path_) + ". Every line is yours to change. Next:");
+    line(0, "# " + comment_text(shown_source(source_)) + ". Every line is yours to change. Next:");
     line(0, "#");
     line(0, "#   tandem check     is everything in place?");
     line(0, "#   tandem init      make what is missing at both ends");
@@ -92,8 +92,13 @@ class ConfigWriter {
     line(0, "# which any part is null is left out.");
     line(0, "");
     line(0, "source:");
-    line(2, "type: sqlite");
-    line(2, "path: " + yaml_text(source_path_));
+    if (source_.type == SourceType::kSqlite) {
+      line(2, "type: sqlite");
+      line(2, "path: " + yaml_text(source_.path));
+    } else {
+      line(2, "type: postgres");
+      line(2, "url: \"${DATABASE_URL}\"   # from the environment, since it may hold a password");
+    }
     line(0, "");
     line(0, "log:");
     line(2, "type: embedded");
@@ -259,7 +264,7 @@ class ConfigWriter {
   }
 
   const capture::Catalog& catalog_;
-  const std::string source_path_;
+  const SourceConfig& source_;
   const std::vector<GuessedDocument> documents_;
   const OwnNames names_;
   std::vector<std::string> stores_, document_names_;
@@ -268,16 +273,16 @@ class ConfigWriter {
 
 }  // namespace
 
-std::string guess_config(const capture::Catalog& catalog, std::string source_path) {
+std::string guess_config(const capture::Catalog& catalog, const SourceConfig& source) {
   const bool usable = std::any_of(catalog.tables.begin(), catalog.tables.end(), [](const auto& t) {
     return t.refusal.empty() && !t.schema.key.empty();
   });
   if (!usable) {
-    throw state::Error("no table can be captured", source_path,
+    throw state::Error("no table can be captured", shown_source(source),
                        "make a table with a primary key, or write a config with "
                        "source.tables.TABLE.key for a table with unique columns");
   }
-  return ConfigWriter(catalog, std::move(source_path)).write();
+  return ConfigWriter(catalog, source).write();
 }
 
 }  // namespace tandem::agent

@@ -4,12 +4,14 @@
 
 #include <string>
 
+#include "agent/config.h"
 #include "capture/source.h"
 
 namespace tandem::agent {
 
-/// The text of the config. `source_path` goes into it as it is. The text parses and passes
-/// check_config() over the same catalog. Throws Error when no table can be captured.
-std::string guess_config(const capture::Catalog& catalog, std::string source_path);
+/// The text of the config. A file's path goes into it as it is, a connection string does not: it
+/// may hold a password, so the config takes it from the environment (DATABASE_URL). The text parses
+/// and passes check_config() over the same catalog. Throws Error when no table can be captured.
+std::string guess_config(const capture::Catalog& catalog, const SourceConfig& source);
 
 }  // namespace tandem::agent

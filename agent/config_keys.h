@@ -15,8 +15,11 @@ struct Shape {
 
 inline constexpr Shape kConfigShape{"config",
                                     {"name", "source", "log", "state", "target", "documents"}};
-inline constexpr Shape kSourceShape{"source", {"type", "path", "url", "heartbeat", "tables"}};
-inline constexpr Shape kSourceTableShape{"sourceTable", {"key", "replace_victims"}};
+inline constexpr Shape kSourceShape{"source",
+                                    {"type", "path", "url", "credentials", "slot", "publication",
+                                     "snapshot_tables", "heartbeat", "tables"}};
+inline constexpr Shape kCredentialsShape{"credentials", {"file", "section"}};
+inline constexpr Shape kSourceTableShape{"sourceTable", {"key", "replace_victims", "insert_only"}};
 inline constexpr Shape kLogShape{"log", {"type", "retention", "brokers", "topic", "properties"}};
 inline constexpr Shape kRetentionShape{"retention", {"age", "size"}};
 inline constexpr Shape kTargetShape{
@@ -41,10 +44,10 @@ inline constexpr Shape kWithShape{"with", {"$with", "item"}};
 inline constexpr Shape kValueShape{"value", {"$value", "map", "default", "as", "null"}};
 
 inline constexpr std::array kShapes{
-    &kConfigShape, &kSourceShape,      &kSourceTableShape, &kLogShape,        &kRetentionShape,
-    &kTargetShape, &kTargetTableShape, &kBillingShape,     &kDocumentShape,   &kRootShape,
-    &kOneShape,    &kManyShape,        &kPagesShape,       &kComparisonShape, &kColumnsShape,
-    &kEachShape,   &kCountShape,       &kSumShape,         &kMinShape,        &kMaxShape,
-    &kWithShape,   &kValueShape};
+    &kConfigShape,    &kSourceShape, &kCredentialsShape, &kSourceTableShape, &kLogShape,
+    &kRetentionShape, &kTargetShape, &kTargetTableShape, &kBillingShape,     &kDocumentShape,
+    &kRootShape,      &kOneShape,    &kManyShape,        &kPagesShape,       &kComparisonShape,
+    &kColumnsShape,   &kEachShape,   &kCountShape,       &kSumShape,         &kMinShape,
+    &kMaxShape,       &kWithShape,   &kValueShape};
 
 }  // namespace tandem::agent

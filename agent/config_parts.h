@@ -6,6 +6,8 @@
 namespace tandem::agent {
 
 void read_source(const ConfigNode& node, SourceConfig& source, MistakeList& mistakes);
+/// tandem_ and the pipeline's name, in the characters that a slot's name may have.
+std::string default_object_name(std::string_view pipeline);
 void read_log(const ConfigNode& node, LogConfig& log, MistakeList& mistakes);
 void read_target(const ConfigNode& node, TargetConfig& target, MistakeList& mistakes);
 /// `target` is read before: documents name its tables and must leave our own attribute alone.

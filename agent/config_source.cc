@@ -1,9 +1,63 @@
 // `source` and `log`.
+#include <algorithm>
+
 #include "agent/config_parts.h"
 #include "agent/config_reader.h"
 
 namespace tandem::agent {
 namespace {
+
+// PostgreSQL cuts longer names off, without a word. A publication's must leave room for the second
+// one that is named after it, of the tables that are insert_only.
+constexpr std::size_t kLongestSlotName = 63;
+constexpr std::size_t kLongestPublicationName =
+    kLongestSlotName - std::string_view("_inserts").size();
+
+bool is_slot_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+void read_slot(const ConfigNode& node, SourceConfig& source, MistakeList& mistakes) {
+  auto name = read_name(node, mistakes);
+  if (!name) return;
+  if (name->size() > kLongestSlotName ||
+      !std::all_of(name->begin(), name->end(), is_slot_character)) {
+    mistakes.add(node, "must have at most 63 of the characters a-z 0-9 _, as PostgreSQL wants it");
+    return;
+  }
+  source.slot = *name;
+}
+
+void read_publication(const ConfigNode& node, SourceConfig& source, MistakeList& mistakes) {
+  auto name = read_name(node, mistakes);
+  if (!name) return;
+  if (name->size() > kLongestPublicationName) {
+    mistakes.add(node, "must have at most 55 bytes, so that _inserts can be added to it");
+    return;
+  }
+  source.publication = *name;
+}
+
+void read_credentials(const ConfigNode& node, SourceConfig& source, MistakeList& mistakes) {
+  MapReader map(node, kCredentialsShape, mistakes);
+  if (!map) return;
+  if (const ConfigNode* file = map.require("file")) {
+    source.credentials.file = read_name(*file, mistakes).value_or("");
+  }
+  if (const ConfigNode* section = map.find("section")) {
+    source.credentials.section = read_name(*section, mistakes).value_or("");
+  }
+}
+
+void read_snapshot_tables(const ConfigNode& node, SourceConfig& source, MistakeList& mistakes) {
+  constexpr std::int64_t kMost = 16;
+  auto count = read_whole(node, 1, mistakes);
+  if (count && *count > kMost) {
+    mistakes.add(node, "must be 16 at most: each is a connection of its own");
+  } else if (count) {
+    source.snapshot_tables = static_cast<int>(*count);
+  }
+}
 
 void read_source_tables(const ConfigNode& node, SourceConfig& source, MistakeList& mistakes) {
   if (!expect_map(node, "of tables", mistakes)) return;
@@ -15,6 +69,9 @@ void read_source_tables(const ConfigNode& node, SourceConfig& source, MistakeLis
       request.key = read_names(*key, "columns", mistakes);
     if (const ConfigNode* victims = map.find("replace_victims")) {
       request.replace_victims = read_flag(*victims, mistakes).value_or(true);
+    }
+    if (const ConfigNode* insert_only = map.find("insert_only")) {
+      request.insert_only = read_flag(*insert_only, mistakes).value_or(false);
     }
     source.tables.emplace(name.text, std::move(request));
   }
@@ -49,6 +106,15 @@ void read_properties(const ConfigNode& node, LogConfig& log, MistakeList& mistak
 
 }  // namespace
 
+std::string default_object_name(std::string_view pipeline) {
+  std::string name = "tandem_";
+  for (char c : pipeline) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    name += is_slot_character(c) ? c : '_';
+  }
+  return name.substr(0, kLongestPublicationName);
+}
+
 void read_source(const ConfigNode& node, SourceConfig& source, MistakeList& mistakes) {
   MapReader map(node, kSourceShape, mistakes);
   if (!map) return;
@@ -62,6 +128,16 @@ void read_source(const ConfigNode& node, SourceConfig& source, MistakeList& mist
   if (path != nullptr) source.path = read_name(*path, mistakes).value_or("");
   const ConfigNode* url = type == 1U ? map.require("url") : map.find("url");
   if (url != nullptr) source.url = read_name(*url, mistakes).value_or("");
+  if (const ConfigNode* credentials = map.find("credentials")) {
+    read_credentials(*credentials, source, mistakes);
+  }
+  if (const ConfigNode* slot = map.find("slot")) read_slot(*slot, source, mistakes);
+  if (const ConfigNode* publication = map.find("publication")) {
+    read_publication(*publication, source, mistakes);
+  }
+  if (const ConfigNode* count = map.find("snapshot_tables")) {
+    read_snapshot_tables(*count, source, mistakes);
+  }
   if (const ConfigNode* heartbeat = map.find("heartbeat")) {
     if (auto duration = read_duration(*heartbeat, mistakes)) source.heartbeat = *duration;
   }

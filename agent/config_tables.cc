@@ -30,10 +30,6 @@ std::vector<capture::TableRequest> captured_tables(const Config& config) {
 
 std::vector<sink::Mistake> unsupported_parts(const Config& config) {
   std::vector<sink::Mistake> mistakes;
-  if (config.source.type == SourceType::kPostgres) {
-    mistakes.push_back({config.line_of("source.type"), "source.type",
-                        "PostgreSQL sources are not in this version; type: sqlite is", ""});
-  }
   if (config.log.type == LogType::kKafka) {
     mistakes.push_back({config.line_of("log.type"), "log.type",
                         "the Kafka log is not in this version; type: embedded is", ""});

@@ -85,6 +85,10 @@ std::string comment_text(std::string_view text) {
   return out;
 }
 
+std::string bare_name(std::string_view table) {
+  return std::string(table.substr(table.rfind('.') + 1));  // npos + 1 is 0
+}
+
 std::string pointed_at(std::string_view column) {
   for (std::string_view ending : {"_id", "_key", "_fk", "_no"}) {
     if (ends_with_word(column, ending)) {

@@ -17,6 +17,8 @@ std::string path_text(std::string_view column);
 /// The text as part of a comment: one line, printable.
 std::string comment_text(std::string_view text);
 
+/// The table's name without a PostgreSQL schema before it.
+std::string bare_name(std::string_view table);
 /// AlbumId → Album, album_id → album, ReportsTo → ReportsTo: what a foreign key's column points at.
 std::string pointed_at(std::string_view column);
 /// Album + Title → AlbumTitle, album + title → album_title.

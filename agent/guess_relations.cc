@@ -42,6 +42,12 @@ const CatalogTable* find_parent(const Catalog& catalog, const std::string& name)
   return nullptr;
 }
 
+/// Whether the replica can join the two columns as the source would.
+bool is_joinable(const state::Column& theirs, const state::Column& ours) {
+  return theirs.comparison != state::Comparison::kNone &&
+         ours.comparison != state::Comparison::kNone && theirs.form == ours.form;
+}
+
 std::optional<Reference> resolve(const Catalog& catalog, const CatalogTable& child,
                                  const capture::ForeignKey& key) {
   Reference found;
@@ -55,6 +61,11 @@ std::optional<Reference> resolve(const Catalog& catalog, const CatalogTable& chi
     found.child_columns.push_back(child.schema.find(key.columns[i]));
     found.parent_columns.push_back(found.parent->schema.find(theirs[i]));
     if (found.child_columns[i] < 0 || found.parent_columns[i] < 0) return std::nullopt;
+    if (!is_joinable(
+            found.parent->schema.columns[static_cast<std::size_t>(found.parent_columns[i])],
+            child.schema.columns[static_cast<std::size_t>(found.child_columns[i])])) {
+      return std::nullopt;
+    }
   }
   // A lookup finds at most one row: the columns must cover a unique key.
   auto contains = [&found](int column) {
@@ -97,11 +108,12 @@ bool is_join_table(const CatalogTable& table, const std::vector<Reference>& refe
 
 /// InvoiceLine of Invoice, order_items of orders.
 bool is_named_after(const CatalogTable& child, const CatalogTable& parent) {
-  std::string_view stem = parent.schema.name;
+  const std::string parent_name = bare_name(parent.schema.name);
+  std::string_view stem = parent_name;
   if (stem.size() > 2 && (stem.back() == 's' || stem.back() == 'S')) stem.remove_suffix(1);
-  const std::string_view name = child.schema.name;
+  const std::string name = bare_name(child.schema.name);
   return &child != &parent && name.size() > stem.size() + 1 && stem.size() >= 3 &&
-         same_letters(name.substr(0, stem.size()), stem);
+         same_letters(std::string_view(name).substr(0, stem.size()), stem);
 }
 
 /// The row's key begins with its owner's, or its name says whose it is.
@@ -159,7 +171,7 @@ std::vector<GuessedLookup> guess_lookups(const std::vector<Reference>& reference
     const std::string pointed =
         reference.child_columns.size() == 1
             ? pointed_at(column_name(*reference.child, reference.child_columns[0]))
-            : reference.parent->schema.name;
+            : bare_name(reference.parent->schema.name);
     GuessedLookup lookup;
     std::set<std::string> tried = relations;
     lookup.relation = unique_name(relation_name(pointed), tried);
@@ -240,10 +252,10 @@ class DocumentGuesser {
     list.table = child.schema.name;
     list.paged = paged;
     // A join table's list is named after what it joins with.
-    std::string name = child.schema.name;
+    std::string name = bare_name(child.schema.name);
     for (const Reference& other : theirs) {
       if (joins && other.child_columns != reference.child_columns) {
-        name = other.parent->schema.name;
+        name = bare_name(other.parent->schema.name);
         break;
       }
     }

@@ -70,7 +70,7 @@ StatusReport report_of(const Config& config, const PipelineStatus& status,
   report.pipeline = config.name;
   report.time_ms = unix_milliseconds();
   report.agent_pid = static_cast<int>(::getpid());
-  report.source_path = config.source.path;
+  report.source_path = shown_source(config.source);
   report.source_position = status.source.commit;
   report.source_reachable = status.source_reachable;
   report.capture_position = status.capture.checkpoint.position.commit;
@@ -111,7 +111,7 @@ StatusReport report_from_files(const Config& config, const state::StateDirectory
   StatusReport report;
   report.pipeline = config.name;
   report.time_ms = unix_milliseconds();
-  report.source_path = config.source.path;
+  report.source_path = shown_source(config.source);
   try {
     report.source_position = open_source(config)->newest().commit;
   } catch (const state::Error&) {

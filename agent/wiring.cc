@@ -15,7 +15,7 @@ namespace {
 // show in the documents that could: all at once.
 std::vector<sink::Mistake> all_mistakes(const ConfigError& error, std::stop_token stop) {
   std::vector<sink::Mistake> mistakes = error.mistakes();
-  if (error.read() == nullptr || error.read()->source.path.empty()) return mistakes;
+  if (error.read() == nullptr || shown_source(error.read()->source).empty()) return mistakes;
   Config readable = *error.read();
   std::erase_if(readable.documents, [&](const sink::DocumentSpec& spec) {
     std::string key = "documents." + spec.name;
@@ -55,6 +55,10 @@ Config load_checked_config(const std::string& path, std::stop_token stop) {
 }
 
 std::unique_ptr<capture::Source> open_source(const Config& config) {
+  if (config.source.type == SourceType::kPostgres) {
+    throw state::Error("PostgreSQL sources are not in this version", shown_source(config.source),
+                       "use a source of type: sqlite");
+  }
   return capture::open_sqlite_source(config.source.path, captured_tables(config));
 }
 

@@ -40,6 +40,7 @@ struct TableRequest {
   std::string name;
   std::vector<std::string> key;  // for a table that declares none; empty: its primary key
   bool replace_victims = true;   // SQLite: log the keys that a REPLACE is about to displace
+  bool insert_only = false;      // PostgreSQL: its rows are only ever inserted, or truncated
 };
 
 /// What the source's catalog says, for `check`, `init` and the config's checks.

@@ -13,7 +13,6 @@
 #include "agent/first_load.h"
 #include "agent/terminal.h"
 #include "agent/wiring.h"
-#include "capture/sqlite/sqlite_source.h"
 
 namespace tandem::agent {
 namespace {
@@ -25,15 +24,28 @@ int write_first_config(const CommandLine& line, std::stop_token stop) {
     throw UsageError("there is a config already", line.config,
                      "run `tandem init` without --source, or name another file with -c");
   }
-  if (::access(line.source.c_str(), R_OK) != 0) {
-    throw state::Error("cannot be read", line.source, "name an SQLite database file");
+  Config config;
+  const bool is_file = ::access(line.source.c_str(), R_OK) == 0;
+  if (!is_file && is_connection_string(line.source)) {
+    config.source.type = SourceType::kPostgres;
+    config.source.url = line.source;
+  } else if (is_file) {
+    config.source.path = line.source;
+  } else {
+    throw state::Error("cannot be read", mask_secrets(line.source),
+                       "name an SQLite database file, or a PostgreSQL server as "
+                       "postgresql://user@host/database");
   }
-  capture::Catalog catalog = capture::open_sqlite_source(line.source, {})->catalog(std::move(stop));
+  capture::Catalog catalog = open_source(config)->catalog(std::move(stop));
   std::ofstream file(line.config);
-  file << guess_config(catalog, line.source);
+  file << guess_config(catalog, config.source);
   file.close();
   if (!file) throw state::Error("cannot be written", line.config, "check the folder and the disk");
-  say("wrote " + line.config + " from the tables and foreign keys of " + line.source);
+  say("wrote " + line.config + " from the tables and foreign keys of " +
+      shown_source(config.source));
+  if (config.source.type == SourceType::kPostgres) {
+    say("it takes the connection string from the environment: export DATABASE_URL");
+  }
   say("next: read it, then `tandem -c " + line.config + " init` and `tandem -c " + line.config +
       " run`");
   return 0;
@@ -43,7 +55,9 @@ int uninstall(const Config& config, std::stop_token stop) {
   // The lock keeps a running agent from finding its triggers gone.
   state::StateDirectory directory = state::StateDirectory::own(config.state);
   open_source(config)->uninstall(std::move(stop));
-  say("removed Tandem's triggers and tables from " + config.source.path);
+  say(std::string("removed Tandem's ") +
+      (config.source.type == SourceType::kSqlite ? "triggers and tables" : "publication and slot") +
+      " from " + shown_source(config.source));
   return 0;
 }
 
@@ -55,7 +69,9 @@ int install(const Config& config, std::stop_token stop) {
     owned.emplace(state::StateDirectory::own(config.state));
   }
   open_source(config)->install(stop);
-  say("source: triggers are in place at " + config.source.path);
+  say(std::string("source: ") +
+      (config.source.type == SourceType::kSqlite ? "triggers are" : "publication and slot are") +
+      " in place at " + shown_source(config.source));
   auto made = open_target(config, stop)->create_missing([](const std::string& text) {
     say("target: " + text);
   });
@@ -72,8 +88,9 @@ int install(const Config& config, std::stop_token stop) {
 int run_init(const CommandLine& line, std::stop_token stop) {
   if (!line.source.empty()) return write_first_config(line, std::move(stop));
   if (::access(line.config.c_str(), F_OK) != 0) {
-    throw UsageError("there is no config", line.config,
-                     "write a first one with `tandem init --source FILE`, or name one with -c");
+    throw UsageError(
+        "there is no config", line.config,
+        "write a first one with `tandem init --source FILE_OR_URL`, or name one with -c");
   }
   Config config = load_checked_config(line.config, stop);
   if (line.uninstall) return uninstall(config, stop);

@@ -34,9 +34,14 @@ class ConfigGuessTest : public ::testing::Test {
 
   /// Guesses, parses and checks; the text must be right.
   Config guessed(const capture::Catalog& catalog) {
-    text_ = guess_config(catalog, "my source.db");
+    SourceConfig source;
+    source.path = "my source.db";
+    return guessed(catalog, source);
+  }
+  Config guessed(const capture::Catalog& catalog, const SourceConfig& source) {
+    text_ = guess_config(catalog, source);
     try {
-      Config config = parse(text_);
+      Config config = parse(text_, {{"DATABASE_URL", "postgresql://from-environment/db"}});
       auto mistakes = check_config(config, catalog);
       EXPECT_TRUE(mistakes.empty()) << ConfigError("guess", mistakes).what() << "\n" << text_;
       return config;
@@ -181,8 +186,58 @@ TEST_F(ConfigGuessTest, Chinook) {
   if (std::getenv("TANDEM_SHOW_GUESS") != nullptr) std::cout << text_;
 }
 
+/// A table as PostgreSQL's catalog tells it; the first column is the key.
+capture::CatalogTable postgres_table(
+    const std::string& name, const std::vector<std::pair<std::string, std::string>>& columns) {
+  capture::CatalogTable table;
+  table.schema.name = name;
+  for (const auto& [column, type] : columns) {
+    state::Column made;
+    made.name = column;
+    made.declared_type = type;
+    made.form = type == "integer"   ? state::ColumnForm::kInteger
+                : type == "numeric" ? state::ColumnForm::kDecimal
+                                    : state::ColumnForm::kText;
+    if (type == "numeric") made.comparison = state::Comparison::kNone;
+    table.schema.columns.push_back(made);
+  }
+  table.schema.key = {0};
+  table.schema.unique_keys = {{0}};
+  table.primary_key = {columns[0].first};
+  return table;
+}
+
+TEST_F(ConfigGuessTest, PostgresTakesItsConnectionStringFromTheEnvironment) {
+  capture::Catalog catalog;
+  catalog.tables.push_back(
+      postgres_table("customers", {{"customer_id", "integer"}, {"name", "text"}}));
+  catalog.tables.push_back(postgres_table(
+      "sales.order", {{"order_id", "integer"}, {"customer_id", "integer"}, {"total", "numeric"}}));
+  catalog.tables.back().foreign_keys = {{{"customer_id"}, "customers", {"customer_id"}}};
+  catalog.tables.push_back(postgres_table(
+      "sales.order_line", {{"line_id", "integer"}, {"order_id", "integer"}, {"rate", "numeric"}}));
+  catalog.tables.back().foreign_keys = {{{"order_id"}, "sales.order", {"order_id"}},
+                                        {{"rate"}, "rates", {"rate"}}};
+  catalog.tables.push_back(postgres_table("rates", {{"rate", "numeric"}, {"name", "text"}}));
+  SourceConfig source;
+  source.type = SourceType::kPostgres;
+  source.url = "postgresql://me:hush@db.example/shop";
+  Config config = guessed(catalog, source);
+  EXPECT_EQ(config.source.type, SourceType::kPostgres);
+  EXPECT_EQ(config.source.url, "postgresql://from-environment/db");
+  EXPECT_EQ(text_.find("hush"), std::string::npos) << text_;
+  EXPECT_NE(text_.find("db.example/shop"), std::string::npos) << text_;
+  const sink::DocumentSpec& order = document(config, "sales.order");
+  EXPECT_EQ(order.root, "sales.order");
+  EXPECT_TRUE(has_attribute(order.item, "order_lines")) << text_;
+  EXPECT_TRUE(has_attribute(order.item, "customer_name")) << text_;
+  EXPECT_EQ(document(config, "sales.order_line").relations.size(), 0U)
+      << "numeric columns are not joined: 1.0 and 1.00 are equal at the source\n"
+      << text_;
+}
+
 TEST_F(ConfigGuessTest, ADatabaseWithoutUsableTablesIsSaidSo) {
-  EXPECT_THROW(guess_config(catalog_of("CREATE TABLE loose (a, b)"), "x.db"), state::Error);
+  EXPECT_THROW(guess_config(catalog_of("CREATE TABLE loose (a, b)"), SourceConfig()), state::Error);
 }
 
 TEST(GuessNamesTest, NamesReadWell) {

@@ -28,7 +28,8 @@ documents:
   EXPECT_EQ(mistake_at(mistakes, "source.type"),
             "4 must be sqlite or postgres, but is \"sqlit\" [sqlite]");
   EXPECT_EQ(mistake_at(mistakes, "source.pth"),
-            "5 unknown key; here stand type, path, url, heartbeat or tables [path]");
+            "5 unknown key; here stand type, path, url, credentials, slot, publication, "
+            "snapshot_tables, heartbeat or tables [path]");
   EXPECT_EQ(mistake_at(mistakes, "source.heartbeat").substr(0, 11), "6 must be a");
   EXPECT_EQ(mistake_at(mistakes, "target.type"),
             "8 must be local or dynamodb, but is \"dynamo\" [dynamodb]");
@@ -185,6 +186,19 @@ TEST(ConfigMistakesTest, WrongEnds) {
       {"source", "{type: sqlite, path: x, heartbeat: 99999999999999999999d}", "must be a time"},
       {"source", "{type: sqlite, path: x, tables: {T: {key: a}}}", "list of columns"},
       {"source", "{type: sqlite, path: x, tables: {T: {replace_victims: yes}}}", "on, off"},
+      {"source", "{type: postgres, url: h, slot: Shop}", "a-z 0-9 _"},
+      {"source", "{type: postgres, url: h, slot: \"\"}", "must not be empty"},
+      {"source", "{type: postgres, url: h, publication: [p]}", "must be a text"},
+      {"source",
+       "{type: postgres, url: h, publication: "
+       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}",
+       "at most 55 bytes"},
+      {"source", "{type: postgres, url: h, snapshot_tables: 0}", "at least 1"},
+      {"source", "{type: postgres, url: h, snapshot_tables: 17}", "16 at most"},
+      {"source", "{type: postgres, url: h, credentials: {section: s}}", "the key file is missing"},
+      {"source", "{type: postgres, url: h, credentials: c.ini}",
+       "must be a map of file or section"},
+      {"source", "{type: postgres, url: h, tables: {T: {insert_only: maybe}}}", "on, off"},
       {"log", "{type: kafka}", "the key brokers is missing"},
       {"log", "{type: embedded, retention: {age: 7d, size: 10}}", "must be a size"},
       {"log", "{type: embedded, retention: 7d}", "must be a map of age or size"},

@@ -85,7 +85,61 @@ TEST(ConfigTest, JsonIsYaml) {
   EXPECT_EQ(config.documents[0].root, "R");
 }
 
-TEST(ConfigTest, LaterSourcesAndLogsParseAndAreRefusedAtUse) {
+TEST(ConfigTest, PostgresHasDefaults) {
+  Config config = parse(R"(
+name: My-Shop.2
+source: {type: postgres, url: "postgres://u:secret@h/d"}
+target: {type: local, path: i.db, tables: {Items: {key: [PK]}}}
+documents: {d: {table: Items, root: R, item: {PK: a}}}
+)");
+  EXPECT_EQ(config.source.type, SourceType::kPostgres);
+  EXPECT_EQ(config.source.slot, "tandem_my_shop_2");
+  EXPECT_EQ(config.source.publication, "tandem_my_shop_2");
+  EXPECT_EQ(config.source.snapshot_tables, 2);
+  EXPECT_EQ(config.source.credentials.file, "");
+  EXPECT_EQ(shown_source(config.source), "postgres://u:***@h/d");
+  EXPECT_TRUE(unsupported_parts(config).empty());
+}
+
+TEST(ConfigTest, EveryKeyOfPostgresIsRead) {
+  Config config = parse(R"(
+source:
+  type: postgres
+  url: "dbname=shop"
+  credentials: {file: ~/.aws/credentials, section: "shop creds"}
+  slot: shop_slot
+  publication: Shop Publication
+  snapshot_tables: 16
+  tables: {sales.events: {insert_only: true, key: [id]}}
+target: {type: local, path: i.db, tables: {Items: {key: [PK]}}}
+documents: {d: {table: Items, root: sales.events, item: {PK: a}}}
+)");
+  EXPECT_EQ(config.source.credentials.file, "~/.aws/credentials");
+  EXPECT_EQ(config.source.credentials.section, "shop creds");
+  EXPECT_EQ(config.source.slot, "shop_slot");
+  EXPECT_EQ(config.source.publication, "Shop Publication");
+  EXPECT_EQ(config.source.snapshot_tables, 16);
+  ASSERT_EQ(captured_tables(config).size(), 1U);
+  EXPECT_TRUE(captured_tables(config)[0].insert_only);
+}
+
+TEST(ConfigTest, DefaultNamesFitIntoPostgres) {
+  std::string text = with_documents(kItem);
+  Config config = parse("name: " + std::string(100, 'x') + "\n" + text);
+  EXPECT_EQ(config.source.slot, "tandem_" + std::string(48, 'x'));
+  EXPECT_LE((config.source.publication + "_inserts").size(), 63U);
+}
+
+TEST(ConfigTest, ConnectionStringsAreTold) {
+  for (const char* text : {"postgres://h/d", "postgresql://", "host=h", "dbname = d user=u"}) {
+    EXPECT_TRUE(is_connection_string(text)) << text;
+  }
+  for (const char* text : {"", "shop.db", "/data/a=b.db", "shop db", "=", "mysql://h/d"}) {
+    EXPECT_FALSE(is_connection_string(text)) << text;
+  }
+}
+
+TEST(ConfigTest, LaterLogsParseAndAreRefusedAtUse) {
   Config config = parse(R"(
 source: {type: postgres, url: "postgres://u:secret@h/d"}
 log: {type: kafka, brokers: ["a:9092", "b:9092"], properties: {linger.ms: 5, sasl.password: x}}
@@ -97,10 +151,9 @@ documents: {d: {table: Items, root: R, item: {PK: a}}}
   EXPECT_EQ(config.log.topic, "t");
   EXPECT_EQ(config.log.properties.at("linger.ms"), "5");
   auto mistakes = unsupported_parts(config);
-  ASSERT_EQ(mistakes.size(), 2U);
-  EXPECT_EQ(mistakes[0].line, 2);
-  EXPECT_EQ(mistakes[0].key, "source.type");
-  EXPECT_EQ(mistakes[1].line, 3);
+  ASSERT_EQ(mistakes.size(), 1U);
+  EXPECT_EQ(mistakes[0].line, 3);
+  EXPECT_EQ(mistakes[0].key, "log.type");
   EXPECT_TRUE(unsupported_parts(parse(with_documents(kItem))).empty());
 }
 
@@ -151,6 +204,15 @@ TEST(ConfigTest, SecretsAreMasked) {
   EXPECT_EQ(mask_secrets("postgres://h/d?password=abc&sslmode=x"),
             "postgres://h/d?password=***&sslmode=x");
   EXPECT_EQ(mask_secrets("legacy.db"), "legacy.db");
+  EXPECT_EQ(mask_secrets("postgresql://u:it's@h:1,g:2/d and host=x"),
+            "postgresql://u:***@h:1,g:2/d and host=x");
+  EXPECT_EQ(mask_secrets("host=h\tpassword=a\tuser=u"), "host=h\tpassword=***\tuser=u");
+  EXPECT_EQ(mask_secrets("user=u password=a\\ b c"), "user=u password=*** c");
+  EXPECT_EQ(mask_secrets("sslpassword=x oauth_client_secret='y z'"),
+            "sslpassword=*** oauth_client_secret=***");
+  EXPECT_EQ(mask_secrets("[postgres-creds]\npg_password = hush\npg_host = h"),
+            "[postgres-creds]\npg_password = ***\npg_host = h");
+  EXPECT_EQ(mask_secrets("PGPASSWORD=hush psql"), "PGPASSWORD=*** psql");
 }
 
 }  // namespace

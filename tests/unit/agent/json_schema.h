@@ -60,6 +60,7 @@ class JsonSchema {
                          [&value](const Json& type) { return is_type(value, type); });
     }
     if (keyword == "minimum") return !value.is_number() || value >= rule;
+    if (keyword == "maximum") return !value.is_number() || value <= rule;
     if (keyword == "minLength") {
       return !value.is_string() || value.get<std::string>().size() >= rule.get<std::size_t>();
     }
