@@ -59,6 +59,7 @@ Fold::Fold(Database& database, const std::string& log_identity, FoldListener* li
       save_table_(database.prepare("INSERT OR REPLACE INTO _tandem_tables VALUES(?, ?, ?, ?)")),
       forget_table_(database.prepare("DELETE FROM _tandem_tables WHERE name = ?")),
       tables_(read_tables(database)),
+      unseen_(database),
       committed_(read_position(database)) {
   committed_.log_identity = log_identity;
   reached_ = committed_;
@@ -188,6 +189,7 @@ void Fold::abandon() {
   marks_.discard();
   tables_ = read_tables(database_);
   read_covered();
+  unseen_.reload();
   open_transaction();
   tell_tables();
 }

@@ -21,6 +21,7 @@
 #include "state/net_changes.h"
 #include "state/replica.h"
 #include "state/table_rows.h"
+#include "state/unseen_keys.h"
 
 namespace tandem::state {
 
@@ -66,6 +67,7 @@ class Fold {
   void apply_change(const Step& step, const Change& change);
   void apply_net(TableRows& rows, const NetChange& net);
   void apply_chunk(const Step& step, const Chunk& chunk);
+  void apply_unordered(TableRows& rows, const Chunk& chunk, bool last);
   void apply_truncate(const std::string& table);
   void apply_schema(const SchemaRecord& record);
   void apply_gap();
@@ -88,8 +90,10 @@ class Fold {
   MarkSweep sweep_;
   Statement save_position_, save_table_, forget_table_;
   std::unordered_map<std::string, ReplicaTable> tables_;
-  // How far the chunks have come since a table's start without a hole, while it is not whole.
+  // How far the chunks have come since a table's start without a hole, while it is not whole; and,
+  // if its keys are unordered, while it is read again.
   std::unordered_map<std::string, Row> covered_;
+  UnseenKeys unseen_;
   std::map<std::string, Open> opened_;
 
   ReplicaPosition committed_;  // as the file has it

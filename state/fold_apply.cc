@@ -46,6 +46,7 @@ void Fold::write_changes() {
 }
 
 void Fold::apply_net(TableRows& rows, const NetChange& net) {
+  unseen_.take_out(rows.schema(), net.key);
   std::optional<Row> before = rows.find(net.key);
   if (!before && net.gone) return;
   std::optional<Row> after;
@@ -70,28 +71,52 @@ void Fold::apply_chunk(const Step& step, const Chunk& chunk) {
   const std::string& table = step.batch->tables.at(chunk.table);
   Open* open = open_table(table);
   if (open == nullptr) return;
-  pending_written_ += open->rows.make_exact(chunk, tell_row(open->rows.schema()));
-  ReplicaTable& known = tables_.at(table);
-  if (known.whole) return;
   auto covered = covered_.find(table);
-  if (!chunk.from.empty() && (covered == covered_.end() || covered->second != chunk.from)) return;
+  const bool joins =
+      chunk.from.empty() || (covered != covered_.end() && covered->second == chunk.from);
+  ReplicaTable& known = tables_.at(table);
+  if (open->rows.schema().has_ordered_key()) {
+    pending_written_ += open->rows.make_exact(chunk, tell_row(open->rows.schema()));
+    if (known.whole) return;
+  } else {
+    apply_unordered(open->rows, chunk, joins && chunk.to.empty());
+  }
+  if (!joins) return;
   if (!chunk.to.empty()) {
     covered_[table] = chunk.to;
     save_table(table);
     return;
   }
   covered_.erase(table);
-  known.whole = true;
+  const bool was_whole = std::exchange(known.whole, true);
   save_table(table);
+  if (was_whole) return;
   if (listener_ != nullptr) {
     tell_tables();
     listener_->table_whole(table, marks_);
   }
 }
 
+// The chunk's range means other rows here than at the source.
+void Fold::apply_unordered(TableRows& rows, const Chunk& chunk, bool last) {
+  const TableSchema& schema = rows.schema();
+  if (chunk.from.empty()) unseen_.fill(schema);
+  pending_written_ += rows.put(chunk, tell_row(schema));
+  for (const Row& row : chunk.rows) unseen_.take_out(schema, schema.key_of(row));
+  for (const Row& key : chunk.touched) unseen_.take_out(schema, key);
+  if (!last) return;
+  constexpr std::size_t kPage = 20'000;
+  for (;;) {
+    const std::vector<Row> gone = unseen_.take_some(schema.name, kPage);
+    if (gone.empty()) return;
+    for (const Row& key : gone) pending_written_ += rows.remove_if_there(key, tell_row(schema));
+  }
+}
+
 void Fold::apply_truncate(const std::string& table) {
   Open* open = open_table(table);
   if (open == nullptr) return;
+  unseen_.clear(table);
   pending_written_ += open->rows.make_exact(Chunk{}, tell_row(open->rows.schema()));
 }
 
@@ -105,6 +130,7 @@ void Fold::apply_schema(const SchemaRecord& record) {
       tables_.erase(known);
     }
     covered_.erase(name);
+    unseen_.clear(name);
     forget_table_.bind(1, std::string_view(name)).run();
     tell_tables();
     return;
@@ -117,17 +143,23 @@ void Fold::apply_schema(const SchemaRecord& record) {
         known->second.schema.key != record.schema.key) {
       // Rows are kept, so that the table read again is compared and not written anew.
       rebuild_table(database_, known->second.schema, record.schema, false);
+      if (!known->second.schema.has_ordered_key()) covered_.erase(name);
+      unseen_.clear(name);
     }
     known->second.schema = record.schema;
     if (record.reread) known->second.whole = false;
   }
-  if (record.reread) covered_.erase(name);
+  if (record.reread) {
+    covered_.erase(name);
+    unseen_.clear(name);
+  }
   save_table(name);
   tell_tables();
 }
 
 void Fold::apply_gap() {
   covered_.clear();
+  unseen_.clear();
   for (auto& [name, table] : tables_) {
     table.whole = false;
     save_table(name);

@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS _tandem_marks(document INTEGER, root BLOB, number INT
 CREATE INDEX IF NOT EXISTS _tandem_marks_by_number ON _tandem_marks(number);
 CREATE TABLE IF NOT EXISTS _tandem_wide_marks(document INTEGER, path INTEGER, vals BLOB, number INTEGER,
   offset INTEGER, PRIMARY KEY(document, path, vals)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS _tandem_unseen(name TEXT, key BLOB, PRIMARY KEY(name, key)) WITHOUT ROWID;
 )");
 }
 

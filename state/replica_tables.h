@@ -7,6 +7,8 @@
 //       one row; source_...: null before the first transaction and after a gap
 //   _tandem_tables(name, schema, whole, covered)
 //       schema: encode_schema; covered: how far chunks have come without a hole since the start
+//   _tandem_unseen(name, key)
+//       keys that the snapshot under way has not come across (unseen_keys.h); key: key_identity
 //   _tandem_documents(id, name)
 //       names of documents as small numbers
 //   _tandem_marks(document, root, number, offset)

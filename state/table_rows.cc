@@ -210,6 +210,41 @@ std::int64_t TableRows::put_changed(const Row& before, const Row& after, const C
   return 1;
 }
 
+std::int64_t TableRows::put(const Chunk& chunk, const Changed& changed) {
+  std::unordered_set<std::string> touched;
+  for (const Row& key : chunk.touched) touched.insert(key_identity(schema_, key));
+  std::int64_t written = 0;
+  for (const Row& row : chunk.rows) {
+    if (!touched.empty() && touched.contains(key_identity(schema_, schema_.key_of(row)))) continue;
+    written += put_row(row, changed);
+  }
+  return written;
+}
+
+std::int64_t TableRows::put_row(const Row& row, const Changed& changed) {
+  const Row key = schema_.key_of(row);
+  fit_key(key);
+  find_.bind_row_borrowed(1, key);
+  std::optional<Row> before;
+  const bool there = find_.step();
+  const bool equal = there && same_row(find_, row);
+  if (there && !equal) before = find_.row(0, static_cast<int>(schema_.columns.size()));
+  find_.reset();
+  if (equal) return 0;
+  if (before) return put_changed(*before, row, changed);
+  insert(row);
+  changed(nullptr, &row, true);
+  return 1;
+}
+
+std::int64_t TableRows::remove_if_there(const Row& key, const Changed& changed) {
+  const std::optional<Row> row = find(key);
+  if (!row) return 0;
+  changed(&*row, nullptr, false);
+  remove(key);
+  return 1;
+}
+
 std::int64_t TableRows::make_exact(const Chunk& chunk, const Changed& changed) {
   // Both sides come in key order. As long as they are equal, row for row, nothing is built or
   // looked up; this is the path of a re-snapshot that finds nothing.

@@ -38,6 +38,11 @@ class TableRows {
   /// Makes the range (from, to] hold exactly `rows` (in key order), rows with a `touched` key
   /// aside. Returns how many rows differed. Rows that are equal are not written.
   std::int64_t make_exact(const Chunk& chunk, const Changed& changed);
+  /// Inserts or updates the chunk's rows, in any order, those with a `touched` key aside, and
+  /// leaves all others. Returns how many differed.
+  std::int64_t put(const Chunk& chunk, const Changed& changed);
+  /// Returns 1 if there was a row with this key.
+  std::int64_t remove_if_there(const Row& key, const Changed& changed);
 
  private:
   void prepare();
@@ -48,6 +53,7 @@ class TableRows {
   Statement& update_of(const std::vector<bool>& changed);
   Statement& bind_range(const Row& from, const Row& to);
   bool same_row(const Statement& row, const Row& expected) const;
+  std::int64_t put_row(const Row& row, const Changed& changed);
   std::int64_t put_changed(const Row& before, const Row& after, const Changed& changed);
   std::int64_t merge_rest(const Chunk& chunk, std::size_t first, const Row& from,
                           const Changed& changed);

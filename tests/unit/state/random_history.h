@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <optional>
@@ -17,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "state/key_order.h"
 #include "state/record.h"
 #include "state/sqlite.h"
 #include "state/storage_affinity.h"
@@ -53,6 +55,20 @@ class KeyOracle {
   Database database_{"", OpenMode::kReadWriteCreate};
   std::map<std::string, Statement> compare_;
 };
+
+/// The order in which the source has the keys: SQLite's, or for a schema without an ordered key a
+/// shuffled one, which has nothing to do with it.
+inline int source_order(KeyOracle& oracle, const TableSchema& schema, const Row& a, const Row& b) {
+  const int order = oracle.compare(schema, a, b);
+  if (schema.has_ordered_key() || order == 0) return order;
+  const auto hash = [&](const Row& key) {
+    return std::hash<std::string>()(key_identity(schema, key));
+  };
+  const std::size_t first = hash(a);
+  const std::size_t second = hash(b);
+  if (first == second) return order;
+  return first < second ? -1 : 1;
+}
 
 class RandomHistory {
  public:
@@ -94,7 +110,7 @@ class RandomHistory {
   struct Source {
     Table table;
     bool exists = false;
-    std::optional<Row> covered;  // while it is not whole
+    std::optional<Row> covered;  // while it is read
   };
 
   static Column column(const char* name, const char* type, const char* collation = "BINARY") {
@@ -125,6 +141,10 @@ class RandomHistory {
           {2, 0});
     shape("rtrim\"med", {column("k", "VARCHAR(9)", "RTRIM"), column("v", "NUMERIC")}, {0});
     shape("any", {column("k", "ANY"), column("v", "ANY", "nocase")}, {0});
+    shape("elsewhere ordered", {column("v", "ANY"), column("k", "ANY"), column("w", "")}, {1});
+    shapes_.back().columns[1].comparison = Comparison::kEquality;
+    shape("pair elsewhere ordered", {column("k", ""), column("l", ""), column("v", "")}, {1, 0});
+    shapes_.back().columns[0].comparison = Comparison::kNone;
     for (std::size_t i = 0; i < shapes_.size(); ++i) {
       sources_.emplace_back();
       sources_.back().table.schema = shapes_[i];
@@ -498,7 +518,7 @@ class RandomHistory {
   void chunk_of(std::size_t index) {
     Source& source = sources_[index];
     const TableSchema& schema = source.table.schema;
-    auto compare = [&](const Row& a, const Row& b) { return keys_.compare(schema, a, b); };
+    auto compare = [&](const Row& a, const Row& b) { return source_order(keys_, schema, a, b); };
     Chunk chunk;
     chunk.table = static_cast<std::uint32_t>(index);
     if (source.table.whole ? one_in(2) : (!source.covered || one_in(10))) {
@@ -533,7 +553,8 @@ class RandomHistory {
     std::sort(chunk.rows.begin(), chunk.rows.end(), [&](const Row& a, const Row& b) {
       return compare(schema.key_of(a), schema.key_of(b)) < 0;
     });
-    if (!source.table.whole) {
+    // A whole table that has no ordered key is read again in chunks that must join, too.
+    if (!source.table.whole || !schema.has_ordered_key()) {
       bool joins = chunk.from.empty() || (source.covered && *source.covered == chunk.from);
       if (joins) source.covered = chunk.to;
       if (joins && chunk.to.empty()) {

@@ -104,6 +104,11 @@ class ReplicaTest : public testing::Test {
     return all;
   }
 
+  Value value(const std::string& sql) { return ReplicaReader(path()).database().query_value(sql); }
+  std::int64_t count(const std::string& table) {
+    return value("SELECT count(*) FROM " + quote_identifier(table)).as_integer();
+  }
+
   std::string directory_;
   Writer writer;
   Listener listener;
@@ -353,6 +358,71 @@ TEST_F(ReplicaTest, AChunkDeletesWhatIsBeyondAndWritesNothingThatIsEqual) {
   EXPECT_EQ(result.rows_written, 2);
   EXPECT_EQ(listener.seen, (std::vector<std::string>{"before T 'row' -", "before T 'row' 'new'",
                                                      "after T 'row' 'new'"}));
+}
+
+TEST_F(ReplicaTest, WithoutAnOrderedKeyWhatNoChunkAndNoChangeNamedGoesWithTheLastChunk) {
+  TableSchema schema = schema_of("U");
+  schema.columns[0].comparison = Comparison::kEquality;
+  const auto row = [](const char* key, int n) { return Row{text(key), text("v"), number(n)}; };
+  writer.begin();
+  writer.schema(schema);
+  // In an order of the source's own.
+  writer.chunk("U", {}, {text("a")}, {row("b", 1), row("a", 1)});
+  writer.chunk("U", {text("a")}, {}, {row("Z", 1), row("c", 1), row("d", 1), row("e", 1)});
+  writer.end();
+  fold();
+  EXPECT_EQ(count("U"), 6);
+  EXPECT_EQ(count("_tandem_unseen"), 0);
+
+  writer.begin();
+  writer.add(Gap{"test"});
+  writer.begin();
+  writer.chunk("U", {}, {text("a")}, {row("b", 1), row("a", 2)});
+  writer.end();
+  fold();
+  EXPECT_EQ(count("U"), 6);
+  EXPECT_EQ(count("_tandem_unseen"), 4);
+  reopen();
+  listener.seen.clear();
+
+  writer.begin();
+  writer.put("U", row("c", 3));
+  writer.end();
+  writer.begin();
+  // Behind a hole: its rows count, and the table's end does not.
+  writer.chunk("U", {text("q")}, {}, {row("f", 1)});
+  writer.end();
+  fold();
+  EXPECT_EQ(count("U"), 7);
+
+  writer.begin();
+  writer.add(Chunk{writer.batch->table_index("U"), {text("a")}, {}, {row("f", 1)}, {{text("d")}}});
+  writer.end();
+  fold();
+  EXPECT_EQ(listener.seen.back(), "whole U");
+  EXPECT_EQ(value("SELECT group_concat(id, '') FROM (SELECT id FROM U ORDER BY id)"),
+            text("abcdf"));
+  EXPECT_EQ(count("_tandem_unseen"), 0);
+}
+
+TEST_F(ReplicaTest, WithoutAnOrderedKeyAWholeTableIsReadAgainToo) {
+  TableSchema schema = schema_of("U");
+  schema.columns[0].comparison = Comparison::kNone;
+  writer.begin();
+  writer.schema(schema);
+  writer.chunk("U", {}, {}, {{text("2"), Value::null(), number(1)}});
+  writer.put("U", {text("1.0"), Value::null(), number(1)});
+  writer.chunk("U", {}, {text("1.00")}, {{text("1.00"), Value::null(), number(1)}});
+  writer.end();
+  fold();
+  EXPECT_EQ(count("U"), 3);
+  writer.begin();
+  writer.add(Change{Op::kTruncate, writer.batch->table_index("U"), {}, {}});
+  writer.put("U", {text("3"), Value::null(), number(1)});
+  writer.chunk("U", {text("1.00")}, {}, {});
+  writer.end();
+  fold();
+  EXPECT_EQ(count("U"), 1);
 }
 
 TEST_F(ReplicaTest, ATableIsWholeAfterChunksWithoutAHole) {
