@@ -29,9 +29,10 @@ void Fold::apply(const Step& step) {
 
 void Fold::apply_change(const Step& step, const Change& change) {
   // A table without a schema has gone; if it comes again, a schema and chunks precede its changes.
-  Open* open = open_table(step.batch->tables.at(change.table));
+  const std::string& table = step.batch->tables.at(change.table);
+  Open* open = open_table(table);
   if (open == nullptr) return;
-  open->changes.add(change, [&](const Row& key) {
+  open->changes.add(change, tables_.at(table).whole, [&](const Row& key) {
     open_transaction();  // a key that the table can't hold yet makes it be rebuilt
     return open->rows.find(key);
   });

@@ -24,7 +24,7 @@ std::size_t bytes_of(const std::string& identity, const NetChange& change) {
 
 }  // namespace
 
-void NetChanges::add(const Change& change, const Find& find) {
+void NetChanges::add(const Change& change, bool whole, const Find& find) {
   if (change.op == Op::kDelete) {
     add_delete(change);
     return;
@@ -50,7 +50,7 @@ void NetChanges::add(const Change& change, const Find& find) {
     before = current(identity, key, find);
   }
   NetChange net{std::move(key), false, {}};
-  encode_row(fill ? filled(change.after, before) : change.after, net.after);
+  encode_row(fill ? filled(change.after, before, whole) : change.after, net.after);
   set(std::move(identity), std::move(net));
 }
 
@@ -75,14 +75,15 @@ std::optional<Row> NetChanges::current(const std::string& identity, const Row& k
   return decode_row(found->second.after);
 }
 
-Row NetChanges::filled(const Row& after, const std::optional<Row>& before) const {
-  if (!before || before->size() != after.size()) {
+Row NetChanges::filled(const Row& after, const std::optional<Row>& before, bool whole) const {
+  const bool known = before && before->size() == after.size();
+  if (!known && whole) {
     throw Error("an unchanged value has no row before it", schema_.name,
                 "`tandem snapshot` the table; if it comes again, reset the state");
   }
   Row row = after;
   for (std::size_t i = 0; i < row.size(); ++i) {
-    if (row[i].is_unchanged()) row[i] = (*before)[i];
+    if (row[i].is_unchanged()) row[i] = known ? (*before)[i] : Value::null();
   }
   return row;
 }

@@ -38,8 +38,10 @@ std::vector<std::string> index_sql(Database& database, const std::string& table)
 }  // namespace
 
 bool has_rowid_key(const TableSchema& schema) {
-  return schema.key.size() == 1 && key_column(schema, 0).form == ColumnForm::kAny &&
-         is_named(key_column(schema, 0).declared_type, "INTEGER");
+  if (schema.key.size() != 1) return false;
+  const Column& key = key_column(schema, 0);
+  if (key.form == ColumnForm::kInteger) return !key.declared_type.empty();
+  return key.form == ColumnForm::kAny && is_named(key.declared_type, "INTEGER");
 }
 
 std::string create_table_sql(const TableSchema& schema, const std::string& name) {
@@ -48,10 +50,13 @@ std::string create_table_sql(const TableSchema& schema, const std::string& name)
                 "rename the table, or leave it out of the documents");
   }
   std::string sql = "CREATE TABLE " + quote_identifier(name) + "(";
+  const bool rowid = has_rowid_key(schema);
   for (const Column& column : schema.columns) {
     sql += quote_identifier(column.name);
-    if (column.form == ColumnForm::kAny && !column.declared_type.empty() &&
-        !is_named(column.declared_type, "ANY")) {
+    if (rowid && &column == &key_column(schema, 0)) {
+      sql += " INTEGER";
+    } else if (column.form == ColumnForm::kAny && !column.declared_type.empty() &&
+               !is_named(column.declared_type, "ANY")) {
       // Quoted as one name: SQLite derives the affinity from the words within, and no word of it
       // can be taken for a constraint.
       sql += " " + quote_identifier(column.declared_type);
@@ -65,7 +70,7 @@ std::string create_table_sql(const TableSchema& schema, const std::string& name)
   for (std::size_t i = 0; i < schema.key.size(); ++i) {
     sql += (i == 0 ? "" : ", ") + quote_identifier(key_column(schema, i).name);
   }
-  return sql + (has_rowid_key(schema) ? "))" : ")) WITHOUT ROWID");
+  return sql + (rowid ? "))" : ")) WITHOUT ROWID");
 }
 
 TableSchema stored_schema(Database& database, const TableSchema& schema) {

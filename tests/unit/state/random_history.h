@@ -14,6 +14,7 @@
 #include <map>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -111,6 +112,17 @@ class RandomHistory {
     Table table;
     bool exists = false;
     std::optional<Row> covered;  // while it is read
+    // While it is not whole, by key_identity: the keys that changes have made right since it began,
+    // and of rows the columns that may be wrong, because changes left them out.
+    std::map<std::string, Row> streamed;
+    std::map<std::string, std::set<std::size_t>> doubtful;
+
+    void begin_anew() {
+      table.whole = false;
+      covered.reset();
+      streamed.clear();
+      doubtful.clear();
+    }
   };
 
   static Column column(const char* name, const char* type, const char* collation = "BINARY") {
@@ -254,6 +266,7 @@ class RandomHistory {
       position_ = {position_.commit + 1 + below(3), below(2)};
     }
     records_.clear();
+    arrived_.clear();
     make();
     if (one_in(12)) {
       append(Begin{position_, 1});
@@ -338,8 +351,7 @@ class RandomHistory {
     Source& source = sources_[index];
     source.exists = true;
     source.table.schema = shapes_[index];
-    source.table.whole = false;
-    source.covered.reset();
+    source.begin_anew();
     source.table.rows.clear();
     transaction([&] {
       records_.emplace_back(SchemaRecord{source.table.schema, true});
@@ -381,10 +393,7 @@ class RandomHistory {
       Value filled = value_for(schema.columns.back(), false);
       for (Row& row : source.table.rows) row.push_back(filled);
     }
-    if (reread) {
-      source.table.whole = false;
-      source.covered.reset();
-    }
+    if (reread) source.begin_anew();
     transaction([&] {
       records_.emplace_back(SchemaRecord{schema, reread});
       if (one_in(3)) random_changes();
@@ -394,10 +403,7 @@ class RandomHistory {
   void missed_changes() {
     records_.clear();
     random_changes();
-    for (Source& source : sources_) {
-      source.table.whole = false;
-      source.covered.reset();
-    }
+    for (Source& source : sources_) source.begin_anew();
     if (one_in(3)) append(Begin{{position_.commit + 1, 0}, 1});
     append(Gap{"random"});
     position_ = {below(2), 0};
@@ -419,13 +425,21 @@ class RandomHistory {
     std::uint64_t kind = below(100);
     if (kind < 2) {
       table.rows.clear();
+      source.doubtful.clear();
       records_.emplace_back(Change{Op::kTruncate, number, {}, {}});
       return;
     }
     Row row = random_row(table.schema);
     Row key = table.schema.key_of(row);
     std::size_t at = find(table, key);
+    const std::string identity = key_identity(table.schema, key);
+    if (arrived_.contains(table.schema.name + identity)) return;
+    if (!table.whole && kind >= 20 && kind < 35 && at == table.rows.size()) {
+      move_in_part(index, row);
+      return;
+    }
     if (kind < 20) {
+      note(source, key, {});
       if (at < table.rows.size()) table.rows.erase(table.rows.begin() + static_cast<long>(at));
       records_.emplace_back(Change{Op::kDelete, number, key, {}});
       return;
@@ -436,13 +450,72 @@ class RandomHistory {
       return;
     }
     Change change{at < table.rows.size() ? Op::kUpdate : Op::kCreate, number, {}, row};
-    if (at == table.rows.size()) {
-      table.rows.push_back(row);
-    } else {
-      if (table.whole) keep_some(table, change.after, row, table.rows[at]);
+    if (at < table.rows.size()) {
+      keep_some(table, change.after, row, table.rows[at]);
       if (one_in(3)) change.key_before = table.schema.key_of(table.rows[at]);
+      note(source, key, known(source, key) ? Row{} : change.after);
       table.rows[at] = row;
+      records_.emplace_back(std::move(change));
+      return;
     }
+    note(source, key, {});
+    table.rows.push_back(row);
+    records_.emplace_back(std::move(change));
+  }
+
+  /// Whether the replica has this row of a table that is not whole as it is here.
+  bool known(const Source& source, const Row& key) {
+    const TableSchema& schema = source.table.schema;
+    return source.covered && source_order(keys_, schema, key, *source.covered) <= 0 &&
+           !source.doubtful.contains(key_identity(schema, key));
+  }
+
+  /// A change has named the key; `after` tells what it left out of a row that the replica may have
+  /// otherwise.
+  static void note(Source& source, const Row& key, const Row& after) {
+    if (source.table.whole) return;
+    const std::string identity = key_identity(source.table.schema, key);
+    source.streamed[identity] = key;
+    source.doubtful.erase(identity);
+    for (std::size_t i = 0; i < after.size(); ++i) {
+      if (after[i].is_unchanged()) source.doubtful[identity].insert(i);
+    }
+  }
+
+  /// What capture sends for a row from which changes have left out values: those and no others.
+  void fill(std::size_t index, const Row& row) {
+    Source& source = sources_[index];
+    const TableSchema& schema = source.table.schema;
+    auto found = source.doubtful.find(key_identity(schema, schema.key_of(row)));
+    if (found == source.doubtful.end()) return;
+    Change change{Op::kUpdate, static_cast<std::uint32_t>(index), {}, row};
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      bool key =
+          std::find(schema.key.begin(), schema.key.end(), static_cast<int>(i)) != schema.key.end();
+      if (!key && !found->second.contains(i)) change.after[i] = Value::unchanged();
+    }
+    records_.emplace_back(std::move(change));
+    source.doubtful.erase(found);
+  }
+
+  /// A row moves to a free key of a table that is not whole. Nothing else may happen to that key in
+  /// the transaction: whether it was free only the source knows.
+  void move_in_part(std::size_t index, Row fresh) {
+    Source& source = sources_[index];
+    Table& table = source.table;
+    const TableSchema& schema = table.schema;
+    if (table.rows.empty()) return;
+    Row& old = table.rows[below(table.rows.size())];
+    const Row from = schema.key_of(old);
+    const Row to = schema.key_of(fresh);
+    if (arrived_.contains(schema.name + key_identity(schema, from))) return;
+    Change change{Op::kUpdate, static_cast<std::uint32_t>(index), from, fresh};
+    keep_some(table, change.after, fresh, old);
+    const bool exact = known(source, from);
+    note(source, from, {});
+    note(source, to, exact ? Row{} : change.after);
+    arrived_.insert(schema.name + key_identity(schema, to));
+    old = fresh;
     records_.emplace_back(std::move(change));
   }
 
@@ -536,9 +609,20 @@ class RandomHistory {
       return (chunk.from.empty() || compare(key, chunk.from) > 0) &&
              (chunk.to.empty() || compare(key, chunk.to) <= 0);
     };
+    std::vector<Row> to_fill;
     for (const Row& row : source.table.rows) {
       Row key = schema.key_of(row);
       if (!inside(key)) continue;
+      if (!source.table.whole && one_in(2) && source.streamed.contains(key_identity(schema, key))) {
+        // The snapshot was taken before the changes.
+        chunk.touched.push_back(key);
+        to_fill.push_back(row);
+        if (one_in(2)) continue;
+        Row stale = random_row(schema);
+        set_key(schema, stale, key);
+        chunk.rows.push_back(std::move(stale));
+        continue;
+      }
       if (source.table.whole && one_in(6)) {
         // The snapshot saw another row, or none.
         chunk.touched.push_back(key);
@@ -549,6 +633,26 @@ class RandomHistory {
         continue;
       }
       chunk.rows.push_back(row);
+    }
+    if (!source.table.whole) {
+      for (const auto& [identity, key] : source.streamed) {
+        // Gone since the snapshot was taken.
+        if (!inside(key) || find(source.table, key) < source.table.rows.size()) continue;
+        if (one_in(2)) chunk.touched.push_back(key);
+      }
+      const bool last = chunk.to.empty();
+      for (const Row& row : source.table.rows) {
+        const Row key = schema.key_of(row);
+        if (!inside(key)) {
+          // Moved out of a range that was to be read into one that had been.
+          if (last) fill(index, row);
+          continue;
+        }
+        const auto same = [&](const Row& other) { return keys_.compare(schema, other, key) == 0; };
+        if (std::none_of(chunk.touched.begin(), chunk.touched.end(), same)) {
+          source.doubtful.erase(key_identity(schema, key));
+        }
+      }
     }
     std::sort(chunk.rows.begin(), chunk.rows.end(), [&](const Row& a, const Row& b) {
       return compare(schema.key_of(a), schema.key_of(b)) < 0;
@@ -563,6 +667,7 @@ class RandomHistory {
       }
     }
     records_.emplace_back(std::move(chunk));
+    for (const Row& row : to_fill) fill(index, row);
   }
 
   std::mt19937_64 random_;
@@ -571,6 +676,8 @@ class RandomHistory {
   std::vector<std::string> names_;
   std::vector<Source> sources_;
   std::vector<Record> records_;  // of the transaction that is being made
+  // Table and key_identity to which it has moved rows of tables that are not whole.
+  std::set<std::string> arrived_;
   SourcePosition position_;
   std::uint64_t epoch_ = 1;
   std::vector<Entry> log_;

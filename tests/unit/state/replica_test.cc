@@ -607,6 +607,67 @@ TEST_F(ReplicaTest, ALoneIntegerKeyIsTheRowidUntilItIsNotAnInteger) {
   EXPECT_EQ(rows("R"), "7 'a' 1 | 'x' 'b' 2 | ");
 }
 
+TEST_F(ReplicaTest, AKeyOfIntegersIsTheRowidWhateverTheSourceCallsIt) {
+  TableSchema schema;
+  schema.name = "U";
+  schema.columns = {{"f", "double precision"}, {"id", "bigint"}, {"n", "int"}};
+  schema.columns[0].form = ColumnForm::kFloat;
+  schema.columns[1].form = ColumnForm::kInteger;
+  schema.columns[2].form = ColumnForm::kInteger;
+  schema.key = {1};
+  schema.unique_keys = {{1}};
+  writer.begin();
+  writer.schema(schema);
+  writer.chunk("U", {}, {}, {{Value::real(-0.0), number(INT64_MIN), number(1)}});
+  writer.put("U", {text("NaN"), number(1), Value::null()});
+  writer.put("U", {text("-Infinity"), number(2), number(INT64_MAX)});
+  writer.put("U", {Value::real(5e-324), number(INT64_MAX), number(0)});
+  writer.end();
+  fold();
+  EXPECT_EQ(value("SELECT instr(sql, 'WITHOUT ROWID') FROM sqlite_master WHERE name = 'U'"),
+            number(0));
+  EXPECT_EQ(value("SELECT rowid FROM U WHERE n = 1"), number(INT64_MIN));
+  EXPECT_EQ(value("SELECT f FROM U WHERE n = 1"), Value::real(-0.0));
+  EXPECT_EQ(rows("U"),
+            "-0 -9223372036854775808 1 | 'NaN' 1 NULL | '-Infinity' 2 9223372036854775807 | "
+            "5e-324 9223372036854775807 0 | ");
+  listener.seen.clear();
+  reopen();
+  writer.begin();
+  writer.put("U", {Value::real(0.0), number(INT64_MIN), number(1)});
+  writer.put("U", {text("NaN"), number(1), Value::null()});
+  writer.end();
+  EXPECT_EQ(fold().rows_written, 1);
+  EXPECT_EQ(value("SELECT f FROM U WHERE n = 1"), Value::real(0.0));
+}
+
+TEST_F(ReplicaTest, AnUnchangedValueOfARowThatIsStillToComeIsNull) {
+  const Value same = Value::unchanged();
+  writer.begin();
+  writer.schema(schema_of("U"));
+  writer.put("U", {number(1), same, number(7)});
+  writer.move("U", number(2), {number(3), text("c"), same});
+  writer.end();
+  fold();
+  EXPECT_EQ(rows("U"), "1 NULL 7 | 3 'c' NULL | ");
+  // What was left unchanged comes behind the chunk that could not see the changes.
+  writer.begin();
+  writer.add(Chunk{writer.batch->table_index("U"),
+                   {},
+                   {},
+                   {{number(1), text("a"), number(0)}, {number(2), text("c"), number(9)}},
+                   {{number(1)}, {number(2)}, {number(3)}}});
+  writer.put("U", {number(1), text("a"), same});
+  writer.put("U", {number(3), same, number(9)});
+  writer.end();
+  fold();
+  EXPECT_EQ(rows("U"), "1 'a' 7 | 3 'c' 9 | ");
+  writer.begin();
+  writer.put("U", {number(4), same, number(1)});
+  writer.end();
+  EXPECT_THROW(fold(), Error);
+}
+
 TEST_F(ReplicaTest, AnotherLogMeansFoldAnew) {
   writer.begin();
   writer.put("T", {number(1), text("a"), number(1)});
