@@ -349,7 +349,7 @@ TableSchema RecordParser::schema() {
     column.declared_type = text();
     column.collation = text();
     std::uint8_t form = byte();
-    if (form > static_cast<std::uint8_t>(ColumnForm::kTimestamp)) damaged("an unknown form");
+    if (form > static_cast<std::uint8_t>(ColumnForm::kArray)) damaged("an unknown form");
     column.form = static_cast<ColumnForm>(form);
     column.generated = flag();
     std::uint8_t comparison = byte();

@@ -21,7 +21,8 @@ enum class ColumnForm : std::uint8_t {
   kText,
   kBytes,
   kJson,
-  kTimestamp,  // exact text of the server
+  kTimestamp,  // date, timestamp or timestamptz; exact text of the server
+  kArray,      // exact text of the server; declared_type ends in [] behind that of the elements
 };
 
 /// How far comparing a column's values as the replica does (same kind; integers and reals by value,
