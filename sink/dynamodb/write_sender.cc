@@ -32,7 +32,8 @@ class WriteSender::Impl {
     bool wake = false;
     {
       std::lock_guard lock(mutex_);
-      if (error_) std::rethrow_exception(error_);
+      // Outcomes that came before the failure are taken first; take() throws behind them.
+      if (error_ && outcomes_.empty()) std::rethrow_exception(error_);
       outstanding_ += jobs.size();
       std::move(jobs.begin(), jobs.end(), std::back_inserter(handed_over_));
       flush_ = flush_ || flush;
