@@ -1,13 +1,19 @@
-"""What the target must hold for config/chinook.yaml, computed by SQL on the source itself.
+"""What the target must hold for Chinook, computed by SQL on the source itself.
+
+The source is an SQLite file (config/chinook.yaml) or a PostgreSQL database
+(config/chinook-postgres.yaml): the queries are the same, and so are the items.
 
 This shares no code with Tandem: it is the second opinion that the system tests compare with.
 Values follow config language rules: null leaves the attribute out, a REAL is its shortest
 round-trip decimal, sums are exact decimals and the sum of no rows is 0.
 """
 
+import re
 import sqlite3
 from decimal import Decimal
 
+import psycopg
+import psycopg.types.string
 from boto3.dynamodb.types import Binary
 
 TABLES = ("MusicCatalog", "CustomerOrders", "Playlists", "EmployeeManagement")
@@ -37,7 +43,16 @@ def joined(*parts):
     return "".join(str(part) for part in parts)
 
 
-class Source:
+class Queries:
+    def grouped(self, by, sql):
+        """{value of `by`: [rows without it]}; order within a group is the query's."""
+        groups = {}
+        for row in self.rows(sql):
+            groups.setdefault(row.pop(by), []).append(row)
+        return groups
+
+
+class SqliteSource(Queries):
     """Rows of the source by SQL, as dictionaries."""
 
     def __init__(self, path):
@@ -60,12 +75,51 @@ class Source:
         for row in cursor:
             yield {name: attribute(value) for name, value in zip(names, row)}
 
-    def grouped(self, by, sql):
-        """{value of `by`: [rows without it]}; order within a group is the query's."""
-        groups = {}
-        for row in self.rows(sql):
-            groups.setdefault(row.pop(by), []).append(row)
-        return groups
+
+class PostgresSource(Queries):
+    """The same rows by the same SQL: TrackId is track_id there, and comes back as TrackId."""
+
+    _NAME = re.compile(r"\b(?:[A-Z][a-z0-9]+)+\b")
+
+    def __init__(self, database):
+        self.connection = as_text(database.connect(autocommit=False))
+        self.connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+
+    def __enter__(self):
+        return self  # one snapshot from the first query on
+
+    def __exit__(self, *_):
+        self.connection.close()
+
+    def rows(self, sql):
+        cursor = self.connection.execute(self._NAME.sub(lambda name: snake_case(name[0]), sql))
+        names = [pascal_case(column.name) for column in cursor.description]
+        for row in cursor:
+            pairs = zip(names, row)
+            # Columns that an application adds meanwhile: the config names its columns.
+            yield {name: attribute(value) for name, value in pairs if not name.startswith("Extra")}
+
+
+def as_text(connection):
+    """Dates, times and json come as PostgreSQL writes them, in UTC."""
+    for kind in ("date", "timestamp", "timestamptz", "json", "jsonb"):
+        connection.adapters.register_loader(kind, psycopg.types.string.TextLoader)
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.commit()
+    return connection
+
+
+def snake_case(name):
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def pascal_case(name):
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def opened(source):
+    """Of a file or of a PostgresDatabase."""
+    return PostgresSource(source) if hasattr(source, "connect") else SqliteSource(source)
 
 
 def _catalog(source, add):
@@ -80,14 +134,14 @@ def _catalog(source, add):
             ArtistName=artists.get(row["ArtistId"]),
             GSI1PK=joined("ALBUM_TITLE#", row["Title"]), GSI1SK=f"ALBUM#{row['AlbumId']}")
     looked_up = source.rows(
-        """SELECT t.TrackId AS "of", l.Title AS AlbumTitle, l.ArtistId, a.Name AS ArtistName,
+        """SELECT t.TrackId AS OfTrack, l.Title AS AlbumTitle, l.ArtistId, a.Name AS ArtistName,
                   g.Name AS GenreName, m.Name AS MediaTypeName
            FROM Track t LEFT JOIN Album l ON l.AlbumId = t.AlbumId
                         LEFT JOIN Artist a ON a.ArtistId = l.ArtistId
                         LEFT JOIN Genre g ON g.GenreId = t.GenreId
                         LEFT JOIN MediaType m ON m.MediaTypeId = t.MediaTypeId"""
     )
-    looked_up = {row.pop("of"): row for row in looked_up}
+    looked_up = {row.pop("OfTrack"): row for row in looked_up}
     for row in source.rows("SELECT * FROM Track"):
         more = looked_up[row["TrackId"]]
         add("MusicCatalog", row, PK=joined("ALBUM#", row["AlbumId"]), SK=f"TRACK#{row['TrackId']}",
@@ -132,7 +186,7 @@ def _playlists(source, add):
            FROM PlaylistTrack e LEFT JOIN Track t ON t.TrackId = e.TrackId
                                 LEFT JOIN Album l ON l.AlbumId = t.AlbumId
                                 LEFT JOIN Artist a ON a.ArtistId = l.ArtistId
-           ORDER BY t.Name, e.TrackId""",
+           ORDER BY t.Name NULLS FIRST, e.TrackId""",
     )
     for row in source.rows("SELECT * FROM Playlist"):
         tracks = [present(**entry) for entry in entries.get(row["PlaylistId"], [])]
@@ -172,8 +226,8 @@ def _employees(source, add):
             Customers=served)
 
 
-def expected(path):
-    """{table: {(PK, SK): item}} for the source file as of one commit."""
+def expected(source):
+    """{table: {(PK, SK): item}} for the source as of one commit."""
     items = {table: {} for table in TABLES}
 
     def add(table, row, **attributes):
@@ -182,18 +236,18 @@ def expected(path):
         assert key not in items[table], f"the workload made two items of one key: {table} {key}"
         items[table][key] = item
 
-    with Source(path) as source:
-        _catalog(source, add)
-        _orders(source, add)
-        _playlists(source, add)
-        _employees(source, add)
+    with opened(source) as queries:
+        _catalog(queries, add)
+        _orders(queries, add)
+        _playlists(queries, add)
+        _employees(queries, add)
     return items
 
 
 def differences(want, have, limit=20):
     """Lines that say what differs, attribute by attribute; empty if all is equal."""
     lines = []
-    for table in TABLES:
+    for table in want:
         for key in sorted(want[table].keys() | have[table].keys(), key=str):
             place = f"{table} {key[0]} / {key[1]}"
             if key not in have[table]:
@@ -231,8 +285,8 @@ def scanned(target):
     return {table: target.scan(table) for table in TABLES}
 
 
-def check(path, target):
+def check(source, target):
     """Raises AssertionError with what differs."""
-    lines = differences(expected(path), scanned(target))
+    lines = differences(expected(source), scanned(target))
     assert not lines, "the target differs from the source:\n" + "\n".join(lines)
     return True

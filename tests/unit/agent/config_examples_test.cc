@@ -52,6 +52,30 @@ TEST(ConfigExamplesTest, ChinookGoesToAwsWithoutAnEndpoint) {
   EXPECT_EQ(config.state, ".tandem");
 }
 
+TEST(ConfigExamplesTest, ThoseOfPostgresTakeTheirConnectionString) {
+  for (const char* name : {"chinook-postgres", "lessons", "registry"}) {
+    Config config = parse(repository_text(std::string("config/") + name + ".yaml"),
+                          {{"DATABASE_URL", "postgresql:///d"}});
+    EXPECT_EQ(config.name, name);
+    EXPECT_EQ(config.source.type, SourceType::kPostgres);
+    EXPECT_EQ(config.source.url, "postgresql:///d");
+    EXPECT_EQ(config.target.endpoint, "");
+  }
+}
+
+TEST(ConfigExamplesTest, BothChinooksHaveTheSameTargets) {
+  Config sqlite = parse(repository_text("config/chinook.yaml"), {{"LEGACY_DB", "c.db"}});
+  Config postgres =
+      parse(repository_text("config/chinook-postgres.yaml"), {{"DATABASE_URL", "dbname=c"}});
+  ASSERT_EQ(sqlite.target.tables.size(), postgres.target.tables.size());
+  for (std::size_t i = 0; i < sqlite.target.tables.size(); ++i) {
+    EXPECT_EQ(sqlite.target.tables[i].name, postgres.target.tables[i].name);
+    EXPECT_EQ(sqlite.target.tables[i].key, postgres.target.tables[i].key);
+    EXPECT_EQ(sqlite.target.tables[i].indexes.size(), postgres.target.tables[i].indexes.size());
+  }
+  EXPECT_EQ(captured_tables(sqlite).size(), captured_tables(postgres).size());
+}
+
 TEST(ConfigExamplesTest, LocalLoads) {
   Config config = parse(repository_text("config/local.yaml"), {{"LEGACY_DB", "c.db"}});
   EXPECT_EQ(config.target.type, TargetType::kLocal);

@@ -51,7 +51,9 @@ TEST(ConfigSchemaTest, EveryClosedMapOfTheSchemaIsAShapeOfTheParser) {
 }
 
 TEST(ConfigSchemaTest, TheExamplesValidate) {
-  for (const char* file : {"config/chinook.yaml", "config/local.yaml"}) {
+  for (const char* file :
+       {"config/chinook.yaml", "config/local.yaml", "config/chinook-postgres.yaml",
+        "config/lessons.yaml", "config/registry.yaml"}) {
     EXPECT_TRUE(schema_accepts(repository_text(file))) << file;
   }
 }
