@@ -1,9 +1,9 @@
 // What PostgreSQL's types mean to Tandem: from a type's oid to the form of its values and to how
 // far they compare in the replica as they do at the source.
 //
-// Types that the server brings with it have fixed oids, so they are known without asking. Domains
-// are as what they are based on, enums are found in the catalog; everything else (extensions'
-// types, arrays, ranges, composites) is exact text that does not compare. Where it is in doubt
+// Plain types that the server brings with it have fixed oids, so they are known without asking.
+// Domains are as what they are based on; arrays and enums are found in the catalog; everything else
+// (extensions' types, ranges, composites) is exact text that does not compare. Where it is in doubt
 // whether values compare alike, they do not: that costs a refusal in `check`, the other way would
 // cost a wrong row.
 //
@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -26,6 +27,9 @@ using Oid = std::uint32_t;
 struct TypeMeaning {
   state::ColumnForm form = state::ColumnForm::kText;
   state::Comparison comparison = state::Comparison::kNone;
+  /// Of a domain over arrays: how the array's type is declared, since the domain's name does not
+  /// tell the type of the elements.
+  std::string array_type;
   friend bool operator==(const TypeMeaning&, const TypeMeaning&) = default;
 };
 
@@ -33,9 +37,10 @@ class TypeCatalog {
  public:
   /// What pg_type says of a type that is not among the fixed ones.
   struct Type {
-    char kind = 'b';    // typtype: d is a domain, e an enum
-    Oid base = 0;       // of a domain
-    int modifier = -1;  // that a domain gives to its base
+    char kind = 'b';       // typtype: d is a domain, e an enum; and a for arrays
+    Oid base = 0;          // of a domain
+    int modifier = -1;     // that a domain gives to its base
+    std::string declared;  // as the server writes it
   };
   /// What pg_collation says, or pg_database of its default.
   struct Collation {
@@ -57,6 +62,8 @@ class TypeCatalog {
   void set_database(const Collation& collation, const std::string& encoding);
 
  private:
+  void learn_database(Connection& connection);
+  std::optional<TypeMeaning> fixed(Oid type, int modifier, Oid collation) const;
   state::Comparison comparison_of_text(Oid collation) const;
 
   std::map<Oid, Type> types_;

@@ -100,6 +100,7 @@ Value decode_value(ColumnForm form, std::string_view text) {
     case ColumnForm::kText:
     case ColumnForm::kJson:
     case ColumnForm::kTimestamp:
+    case ColumnForm::kArray:
       break;
   }
   return Value::text(std::string(text));

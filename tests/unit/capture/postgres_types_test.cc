@@ -25,20 +25,22 @@ TEST(PostgresTypes, FixedTypes) {
   TypeCatalog catalog;
   for (Oid integer : {20, 21, 23, 26}) {
     EXPECT_EQ(catalog.meaning(integer, -1, 0),
-              (TypeMeaning{ColumnForm::kInteger, Comparison::kOrder}));
+              (TypeMeaning{ColumnForm::kInteger, Comparison::kOrder, ""}));
   }
-  EXPECT_EQ(catalog.meaning(16, -1, 0), (TypeMeaning{ColumnForm::kBoolean, Comparison::kOrder}));
-  EXPECT_EQ(catalog.meaning(17, -1, 0), (TypeMeaning{ColumnForm::kBytes, Comparison::kOrder}));
-  EXPECT_EQ(catalog.meaning(2950, -1, 0), (TypeMeaning{ColumnForm::kText, Comparison::kOrder}));
-  EXPECT_EQ(catalog.meaning(701, -1, 0), (TypeMeaning{ColumnForm::kFloat, Comparison::kNone}));
+  EXPECT_EQ(catalog.meaning(16, -1, 0),
+            (TypeMeaning{ColumnForm::kBoolean, Comparison::kOrder, ""}));
+  EXPECT_EQ(catalog.meaning(17, -1, 0), (TypeMeaning{ColumnForm::kBytes, Comparison::kOrder, ""}));
+  EXPECT_EQ(catalog.meaning(2950, -1, 0), (TypeMeaning{ColumnForm::kText, Comparison::kOrder, ""}));
+  EXPECT_EQ(catalog.meaning(701, -1, 0), (TypeMeaning{ColumnForm::kFloat, Comparison::kNone, ""}));
   EXPECT_EQ(catalog.meaning(1700, 655366, 0),
-            (TypeMeaning{ColumnForm::kDecimal, Comparison::kNone}));
-  EXPECT_EQ(catalog.meaning(3802, -1, 0), (TypeMeaning{ColumnForm::kJson, Comparison::kNone}));
+            (TypeMeaning{ColumnForm::kDecimal, Comparison::kNone, ""}));
+  EXPECT_EQ(catalog.meaning(3802, -1, 0), (TypeMeaning{ColumnForm::kJson, Comparison::kNone, ""}));
   EXPECT_EQ(catalog.meaning(1184, -1, 0),
-            (TypeMeaning{ColumnForm::kTimestamp, Comparison::kEquality}));
-  EXPECT_EQ(catalog.meaning(869, -1, 0), (TypeMeaning{ColumnForm::kText, Comparison::kEquality}));
-  // interval, money, timetz, an array of integers, a range, a composite, nobody knows what
-  for (Oid other : {1186, 790, 1266, 1007, 3904, 30'000}) {
+            (TypeMeaning{ColumnForm::kTimestamp, Comparison::kEquality, ""}));
+  EXPECT_EQ(catalog.meaning(869, -1, 0),
+            (TypeMeaning{ColumnForm::kText, Comparison::kEquality, ""}));
+  // interval, money, timetz, a range, a composite, nobody knows what
+  for (Oid other : {1186, 790, 1266, 3904, 30'000}) {
     EXPECT_EQ(catalog.meaning(other, -1, kDefault), TypeMeaning{});
   }
 }
@@ -73,17 +75,24 @@ TEST(PostgresTypes, PaddedTextHasNoOrder) {
 
 TEST(PostgresTypes, DomainsAreAsTheirBase) {
   TypeCatalog catalog = catalog_of("C");
-  catalog.add(40'000, TypeCatalog::Type{'d', 23, -1});
-  catalog.add(40'001, TypeCatalog::Type{'d', 40'000, -1});
-  catalog.add(40'002, TypeCatalog::Type{'d', 1042, 7});
-  catalog.add(40'003, TypeCatalog::Type{'d', 40'002, -1});
-  catalog.add(40'004, TypeCatalog::Type{'e', 0, -1});
-  catalog.add(40'005, TypeCatalog::Type{'d', 40'004, -1});
+  catalog.add(40'000, TypeCatalog::Type{'d', 23, -1, ""});
+  catalog.add(40'001, TypeCatalog::Type{'d', 40'000, -1, ""});
+  catalog.add(40'002, TypeCatalog::Type{'d', 1042, 7, ""});
+  catalog.add(40'003, TypeCatalog::Type{'d', 40'002, -1, ""});
+  catalog.add(40'004, TypeCatalog::Type{'e', 0, -1, ""});
+  catalog.add(40'005, TypeCatalog::Type{'d', 40'004, -1, ""});
   EXPECT_EQ(catalog.meaning(40'001, -1, 0),
-            (TypeMeaning{ColumnForm::kInteger, Comparison::kOrder}));
+            (TypeMeaning{ColumnForm::kInteger, Comparison::kOrder, ""}));
   EXPECT_EQ(catalog.meaning(40'003, -1, kDefault).comparison, Comparison::kEquality);
+  catalog.add(40'006, TypeCatalog::Type{'a', 0, -1, "integer[]"});
+  catalog.add(40'007, TypeCatalog::Type{'d', 40'006, -1, "tags"});
+  catalog.add(40'008, TypeCatalog::Type{'d', 40'007, -1, "more_tags"});
+  EXPECT_EQ(catalog.meaning(40'006, -1, 0),
+            (TypeMeaning{ColumnForm::kArray, Comparison::kNone, ""}));
+  EXPECT_EQ(catalog.meaning(40'008, -1, 0),
+            (TypeMeaning{ColumnForm::kArray, Comparison::kNone, "integer[]"}));
   EXPECT_EQ(catalog.meaning(40'005, -1, 0),
-            (TypeMeaning{ColumnForm::kText, Comparison::kEquality}));
+            (TypeMeaning{ColumnForm::kText, Comparison::kEquality, ""}));
 }
 
 }  // namespace
