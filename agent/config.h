@@ -69,7 +69,8 @@ struct Config {
   std::string state = ".tandem";  // a directory
   TargetConfig target;
   std::vector<sink::DocumentSpec> documents;
-  std::map<std::string, int> lines;  // "target.tables.Orders" -> the line of that key
+  std::vector<sink::Mistake> warnings;  // that check_config() found
+  std::map<std::string, int> lines;     // "target.tables.Orders" -> the line of that key
 
   /// The line of the key, or of the nearest key above it that is in the file; 0 if none is.
   int line_of(std::string key) const;

@@ -28,6 +28,7 @@ class Checker {
 
   /// Documents of which a table cannot even be described are left out.
   std::vector<sink::Mistake> run(const std::set<std::string>& unreadable, MistakeList& mistakes) {
+    config_.warnings.clear();
     check_source_tables(mistakes);
     std::vector<sink::Mistake> found;
     for (const sink::DocumentSpec& spec : config_.documents) {
@@ -83,6 +84,10 @@ class Checker {
     const auto index = static_cast<std::size_t>(target - targets.begin());
     auto document = sink::Document::compile(spec, *target, index, lookup_, known_tables_, found);
     if (document == nullptr) return;
+    for (sink::Mistake warning : document->warnings()) {
+      if (warning.line == 0) warning.line = config_.line_of(warning.key);
+      config_.warnings.push_back(std::move(warning));
+    }
     for (const auto& [name, type] : document->attribute_types()) {
       auto [standing, fresh] = types_[index].try_emplace(name, TypeOrigin{type, spec.name});
       if (fresh || standing->second.type == type) continue;

@@ -25,7 +25,8 @@ const char* backward_cast(const state::Column& theirs, const state::Column& ours
 }  // namespace
 
 Affinity affinity_of(const state::Column& column) {
-  // The replica declares such columns without a type, because their values are exact as they are.
+  if (column.form == state::ColumnForm::kInteger) return Affinity::kNumeric;
+  // The replica declares the others without a type, because their values are exact as they are.
   if (column.form != state::ColumnForm::kAny) return Affinity::kBlob;
   std::string type = column.declared_type;
   std::transform(type.begin(), type.end(), type.begin(),

@@ -1,6 +1,7 @@
 #include "sink/aggregate.h"
 
 #include "sink/evaluate.h"
+#include "state/source_order.h"
 
 namespace tandem::sink {
 namespace {
@@ -59,17 +60,31 @@ int compare_texts(std::string_view a, std::string_view b, const std::string& col
   return order != 0 ? order : a.compare(b);
 }
 
+/// A finite number lies between the infinities, and NaN is above all.
+int float_rank(const Value& value) {
+  if (value.kind() != ValueKind::kText) return 1;
+  if (value.bytes() == "-Infinity") return 0;
+  return value.bytes() == "Infinity" ? 2 : 3;
+}
+
+int compare_by_form(std::string_view a, std::string_view b, state::ColumnForm form) {
+  if (form == state::ColumnForm::kDecimal) return state::compare_decimals(a, b);
+  if (form == state::ColumnForm::kTimestamp) return state::compare_timestamps(a, b);
+  return 0;
+}
+
 }  // namespace
 
 int compare_values(const Value& a, const Value& b, const std::string& collation,
                    state::ColumnForm form) {
-  int rank = sign(storage_rank(a), storage_rank(b));
+  int rank = form == state::ColumnForm::kFloat ? sign(float_rank(a), float_rank(b))
+                                               : sign(storage_rank(a), storage_rank(b));
   if (rank != 0) return rank;
   switch (storage_rank(a)) {
     case 1:
       return compare_numbers(a, b);
     case 2:
-      if (form == state::ColumnForm::kDecimal) return compare_decimals(a.bytes(), b.bytes());
+      if (int order = compare_by_form(a.bytes(), b.bytes(), form); order != 0) return order;
       return compare_texts(a.bytes(), b.bytes(), collation);
     case 3:
       return a.bytes().compare(b.bytes());

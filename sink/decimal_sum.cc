@@ -185,18 +185,4 @@ std::string DecimalSum::text() const {
   return (negative ? "-" : "") + digits;
 }
 
-int compare_decimals(std::string_view a, std::string_view b) {
-  DecimalSum left, right;
-  bool left_is = left.add(a), right_is = right.add(b);
-  if (!left_is || !right_is) {
-    return left_is != right_is ? (left_is ? 1 : -1) : a.compare(b);
-  }
-  std::string negated = b.starts_with('-')
-                            ? std::string(b.substr(1))
-                            : '-' + std::string(b.starts_with('+') ? b.substr(1) : b);
-  static_cast<void>(left.add(std::string_view(negated)));
-  std::string difference = left.text();
-  return difference == "0" ? 0 : difference.front() == '-' ? -1 : 1;
-}
-
 }  // namespace tandem::sink

@@ -38,8 +38,4 @@ class DecimalSum {
   std::unique_ptr<Large> large_;
 };
 
-/// Below, at or above zero as decimal `a` is below, equal to or above `b`. Texts that are no
-/// decimals come first, in the order of their bytes.
-int compare_decimals(std::string_view a, std::string_view b);
-
 }  // namespace tandem::sink

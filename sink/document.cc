@@ -90,6 +90,8 @@ const DocumentSpec& Document::spec() const { return plan_->spec; }
 const std::vector<std::string>& Document::tables() const { return plan_->tables; }
 std::string Document::fingerprint() const { return plan_->fingerprint; }
 
+const std::vector<Mistake>& Document::warnings() const { return plan_->warnings; }
+
 std::vector<std::pair<std::string, AttributeType>> Document::attribute_types() const {
   return plan_->attribute_types;
 }

@@ -52,6 +52,9 @@ class Document {
   /// Types that the document gives to the target's key and index attributes, where known.
   std::vector<std::pair<std::string, AttributeType>> attribute_types() const;
 
+  /// What the document gives otherwise than the source would, without being a mistake.
+  const std::vector<Mistake>& warnings() const;
+
   struct Plan;  // sink/document_plan.h, private to the builder and the relations
   const Plan& plan() const { return *plan_; }
 

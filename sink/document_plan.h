@@ -70,6 +70,7 @@ struct ConstantPlan {
 struct ColumnPlan {
   Slot slot;
   state::ColumnForm form = state::ColumnForm::kAny;
+  std::string declared_type;  // of an array
 };
 struct PageNumberPlan {};
 struct TextPlan {
@@ -78,6 +79,7 @@ struct TextPlan {
     std::optional<Slot> slot;  // neither slot nor page: the literal
     bool page = false;
     std::vector<Filter> filters;
+    state::ColumnForm form = state::ColumnForm::kAny;  // of the slot
   };
   std::vector<Part> parts;
 };
@@ -152,6 +154,7 @@ struct Document::Plan {
   std::optional<PagesPlan> pages;
   std::vector<std::string> tables;
   std::vector<std::pair<std::string, AttributeType>> attribute_types;
+  std::vector<Mistake> warnings;
   std::string fingerprint;
 
   const std::string& column_name(ColumnRef ref) const {

@@ -1,7 +1,11 @@
 #include "sink/evaluate.h"
 
+#include <cmath>
+
+#include "sink/array_text.h"
 #include "sink/filter.h"
 #include "sink/item_check.h"
+#include "state/source_order.h"
 
 namespace tandem::sink {
 namespace {
@@ -18,8 +22,23 @@ using state::ValueKind;
 std::string shown(const Attribute& attribute) { return to_plain_json(attribute); }
 
 Attribute text_attribute(std::string text, ColumnForm form) {
-  if (form == ColumnForm::kDecimal || form == ColumnForm::kFloat) return Attribute::number(text);
-  return Attribute::string(std::move(text));
+  if (form != ColumnForm::kDecimal && form != ColumnForm::kFloat) {
+    return Attribute::string(std::move(text));
+  }
+  if (text == "NaN" || text == "Infinity" || text == "-Infinity") {
+    throw InvalidItem("the target holds no number " + text, "",
+                      "store it by {$value: …, as: string}, or map it");
+  }
+  return Attribute::number(text);
+}
+
+/// For `as: string`, without a detour through a number that the target might not hold.
+std::optional<Attribute> exact_string(const Value& value, ColumnForm form) {
+  if (value.kind() == ValueKind::kText) return Attribute::string(value.bytes());
+  if (value.kind() != ValueKind::kReal || form != ColumnForm::kFloat) return std::nullopt;
+  const double number = value.as_real();
+  if (number == 0 && std::signbit(number)) return Attribute::string("-0");
+  return Attribute::string(value_text(value));
 }
 
 /// `$value`'s `as`.
@@ -55,11 +74,15 @@ Attribute as_type(Attribute attribute, TypedSpec::As as) {
   return attribute;
 }
 
-/// A key of a value map as YAML gives it: 1 also finds '1' and 1.0.
-bool same_value(const Value& key, const Value& value) {
+/// A key of a value map as YAML gives it: 1 also finds '1' and 1.0, and the decimal 1.00.
+bool same_value(const Value& key, const Value& value, ColumnForm form) {
   if (key.is_null() || value.is_null()) return key.is_null() && value.is_null();
   if (key.kind() == ValueKind::kBlob || value.kind() == ValueKind::kBlob) return key == value;
-  return value_text(key) == value_text(value);
+  const std::string text = value_text(key);
+  if (form == ColumnForm::kDecimal && state::is_decimal(text)) {
+    return state::compare_decimals(text, value_text(value)) == 0;
+  }
+  return text == value_text(value);
 }
 
 }  // namespace
@@ -126,6 +149,9 @@ bool Evaluator::text(const TextPlan& plan, std::string& out) {
             ? Value::integer(page_)
             : frames_[static_cast<std::size_t>(part.slot->level)].rows->value(part.slot->column);
     if (value.is_null()) return false;
+    if (part.form == ColumnForm::kBoolean && value.kind() == ValueKind::kInteger) {
+      value = Value::text(value.as_integer() != 0 ? "true" : "false");
+    }
     for (const Filter& filter : part.filters) value = apply_filter(filter, value);
     out += value_text(value);
   }
@@ -146,10 +172,12 @@ Value Evaluator::value_of(const ValuePlan& value) {
 bool Evaluator::typed(const TypedPlan& plan, Attribute& out) {
   const ValuePlan& source = plan.value.front();
   Value value = value_of(source);
+  const auto* column = std::get_if<ColumnPlan>(&source.node);
+  const ColumnForm form = column != nullptr ? column->form : ColumnForm::kAny;
   bool found = false;
   out = Attribute();
   for (const auto& [key, mapped] : plan.map) {
-    if (!same_value(key, value)) continue;
+    if (!same_value(key, value, form)) continue;
     out = mapped;
     found = true;
     break;
@@ -158,8 +186,13 @@ bool Evaluator::typed(const TypedPlan& plan, Attribute& out) {
   // because nothing may be lost silently.
   bool unnamed = !plan.map.empty() && plan.default_value.has_value();
   if (!found && !unnamed && !value.is_null()) {
-    const auto* column = std::get_if<ColumnPlan>(&source.node);
-    out = to_attribute(value, column != nullptr ? column->form : ColumnForm::kAny);
+    const bool array = plan.as == TypedSpec::As::kJson && form == ColumnForm::kArray;
+    std::optional<Attribute> exact;
+    if (plan.as == TypedSpec::As::kString) exact = exact_string(value, form);
+    if (array && value.kind() == ValueKind::kText) {
+      exact = attribute_from_array(value.bytes(), column->declared_type);
+    }
+    out = exact ? std::move(*exact) : to_attribute(value, form);
   }
   if (!out.is_null()) out = as_type(std::move(out), plan.as);
   if (out.is_null() && plan.default_value.has_value()) out = *plan.default_value;

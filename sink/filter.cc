@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <ctime>
 
+#include "state/source_order.h"
+
 namespace tandem::sink {
 namespace {
 
@@ -120,6 +122,14 @@ std::optional<std::string> iso_unix(std::int64_t seconds, int milliseconds) {
   return written + 'Z';
 }
 
+/// Of the moments that PostgreSQL knows and ISO 8601's four digits do not.
+std::string why_not(const Value& value) {
+  if (value.kind() != ValueKind::kText || !state::is_timestamp(value.bytes())) return "";
+  if (value.bytes().ends_with("infinity")) return ": it lies beyond all time";
+  if (value.bytes().ends_with(" BC")) return ": it lies before the year 1";
+  return value.bytes().find('-') > 4 ? ": it lies behind the year 9999" : "";
+}
+
 Value iso8601(const Value& value) {
   std::optional<std::string> written;
   if (value.kind() == ValueKind::kText) {
@@ -134,8 +144,8 @@ Value iso8601(const Value& value) {
     written = iso_unix((milliseconds - rest) / 1000, static_cast<int>(rest));
   }
   if (!written.has_value()) {
-    refuse(to_display(value) + " is not a date that iso8601 can write",
-           "mend the row, or leave the filter out");
+    refuse(to_display(value) + " is not a date that iso8601 can write" + why_not(value),
+           "mend the row, map the value with {$value: …, map: …}, or leave the filter out");
   }
   return Value::text(std::move(*written));
 }

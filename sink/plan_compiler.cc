@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "sink/column_order.h"
+#include "state/value.h"
+
 namespace tandem::sink {
 
 PlanCompiler::PlanCompiler(const DocumentSpec& spec, const TargetTable& target,
@@ -45,7 +48,13 @@ bool PlanCompiler::add_root() {
   level(0).used = true;
   for (const std::string& name : spec_.by) {
     int column = column_of(0, name, "root.by", spec_.root_line);
-    if (column >= 0) plan_.by.push_back(column);
+    if (column < 0) continue;
+    plan_.by.push_back(column);
+    if (column_at({0, column}).comparison == state::Comparison::kNone) {
+      mistake(spec_.root_line, "root.by",
+              "the source may call two values of " + name +
+                  " equal that are spelt differently, and there would be a document for each");
+    }
   }
   plan_.root_key = spec_.by.empty() ? table->key : plan_.by;
   for (int column : plan_.root_key) plan_.root_slots.push_back(slot({0, column}).column);
@@ -112,6 +121,9 @@ void PlanCompiler::resolve_relation(int index, const RelationSpec& relation,
       node(index).broken = true;
       continue;
     }
+    if (auto refusal = join_refusal(column_at({index, column}), column_at(*ref))) {
+      mistake(line, key + ".on", *refusal);
+    }
     node(index).on.emplace_back(column, *ref);
   }
   if (node(index).broken) return;
@@ -120,7 +132,9 @@ void PlanCompiler::resolve_relation(int index, const RelationSpec& relation,
   for (const auto& [path, descending] : relation.order_by) {
     int line = path.line != 0 ? path.line : relation.line;
     auto ref = resolve(index, path, key + ".order_by", line);
-    if (ref.has_value()) node(index).order_by.emplace_back(*ref, descending);
+    if (!ref.has_value()) continue;
+    node(index).order_by.emplace_back(*ref, descending);
+    warn(line, key + ".order_by", order_warning(column_at(*ref)));
   }
 }
 
@@ -148,8 +162,26 @@ WherePlan PlanCompiler::resolve_where(int scope, const Where& where, const std::
                                       int line) {
   WherePlan plan;
   for (const Where::Test& test : where.tests) {
-    auto ref = resolve(scope, test.path, key, test.path.line != 0 ? test.path.line : line);
-    if (ref.has_value()) plan.tests.push_back({*ref, test.comparison, test.values});
+    const int test_line = test.path.line != 0 ? test.path.line : line;
+    auto ref = resolve(scope, test.path, key, test_line);
+    if (!ref.has_value()) continue;
+    const state::Column& column = column_at(*ref);
+    WherePlan::Test resolved{*ref, test.comparison, {}};
+    for (const state::Value& constant : test.values) {
+      if (auto value = as_compared(column, constant)) {
+        resolved.values.push_back(std::move(*value));
+      } else {
+        mistake(test_line, key,
+                "no value of " + column.name + " (" + column.declared_type + ") compares with " +
+                    to_display(constant));
+      }
+    }
+    const bool equality =
+        test.comparison == Where::Comparison::kIn || test.comparison == Where::Comparison::kNot;
+    if (test.comparison != Where::Comparison::kNull) {
+      warn(test_line, key, equality ? equality_warning(column) : order_warning(column));
+    }
+    plan.tests.push_back(std::move(resolved));
   }
   for (const auto& group : where.any) {
     std::vector<WherePlan> alternatives;
@@ -330,6 +362,16 @@ Slot PlanCompiler::slot(ColumnRef ref) {
   int column = static_cast<int>(found - select.begin());
   if (found == select.end()) select.push_back(ref);
   return {at, column};
+}
+
+const state::Column& PlanCompiler::column_at(ColumnRef ref) const {
+  return plan_.node(ref.node).table.columns[static_cast<std::size_t>(ref.column)];
+}
+
+void PlanCompiler::warn(int line, const std::string& key, const std::optional<std::string>& text) {
+  if (!text.has_value()) return;
+  plan_.warnings.push_back(
+      {line != 0 ? line : spec_.line, "documents." + spec_.name + "." + key, *text, ""});
 }
 
 void PlanCompiler::mistake(int line, const std::string& key, std::string text,

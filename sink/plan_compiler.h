@@ -74,6 +74,8 @@ class PlanCompiler {
   std::optional<AttributeType> type_of(const ValuePlan& value) const;
 
   void mistake(int line, const std::string& key, std::string text, std::string nearest = "");
+  void warn(int line, const std::string& key, const std::optional<std::string>& text);
+  const state::Column& column_at(ColumnRef ref) const;
   Node& node(int index) { return plan_.nodes[static_cast<std::size_t>(index)]; }
   Level& level(int index) { return plan_.levels[static_cast<std::size_t>(index)]; }
 

@@ -19,6 +19,7 @@ std::optional<AttributeType> type_of_column(const state::Column& column) {
     case state::ColumnForm::kText:
     case state::ColumnForm::kJson:
     case state::ColumnForm::kTimestamp:
+    case state::ColumnForm::kArray:
       return AttributeType::kString;
     case state::ColumnForm::kBytes:
       return AttributeType::kBinary;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sink/affinity.h"
+#include "sink/column_order.h"
 #include "state/sqlite.h"
 
 namespace tandem::sink {
@@ -131,6 +132,9 @@ class LevelWriter {
 
   std::string condition(int node, const WherePlan::Test& test) {
     std::string left = tested(node, test.column);
+    if (test.comparison != Where::Comparison::kNull) {
+      left = compared(column_at(plan_, test.column), left);
+    }
     auto value = [&](const state::Value& constant) {
       return query_.add({.kind = Parameter::Kind::kConstant, .constant = constant});
     };
@@ -307,9 +311,13 @@ Query many_query(const Plan& plan, int level, bool ordered, const std::vector<st
   for (const auto& [ref, descending] : plan.node(node).order_by) {
     // A column of a row further out is the same for all rows.
     if (plan.node(ref.node).level != level) continue;
-    order.push_back(column_sql(plan, ref) + (descending ? " DESC" : ""));
+    order.push_back(compared(column_at(plan, ref), column_sql(plan, ref)) +
+                    (descending ? " DESC" : ""));
   }
-  for (int column : plan.node(node).table.key) order.push_back(column_sql(plan, {node, column}));
+  for (int column : plan.node(node).table.key) {
+    const ColumnRef ref{node, column};
+    order.push_back(compared(column_at(plan, ref), column_sql(plan, ref)));
+  }
   query.sql += " ORDER BY " + joined(order, ", ");
   return query;
 }

@@ -1,6 +1,7 @@
 // The second half of the compiler: maps, templates and operators become values over slots.
 #include <algorithm>
 
+#include "sink/column_order.h"
 #include "sink/filter.h"
 #include "sink/plan_compiler.h"
 
@@ -44,8 +45,8 @@ MapPlan PlanCompiler::compile_map(const MapSpec& map, const Scope& scope, const 
     bool named = std::any_of(map.entries.begin(), map.entries.end(),
                              [&](const auto& entry) { return entry.first == shown.name; });
     if (named) continue;
-    plan.entries.emplace_back(shown.name,
-                              ValuePlan{ColumnPlan{slot({scope.node, column}), shown.form}});
+    plan.entries.emplace_back(shown.name, ValuePlan{ColumnPlan{slot({scope.node, column}),
+                                                               shown.form, shown.declared_type}});
   }
   for (const auto& [name, value] : map.entries) {
     auto compiled = compile_value(value, scope, key + "." + name);
@@ -108,10 +109,10 @@ std::optional<ValuePlan> PlanCompiler::compile_template(const Template& text, co
           continue;
         }
         compiled.slot = slot(*ref);
+        const state::Column& column = column_at(*ref);
+        compiled.form = column.form;
         if (text.bare()) {
-          const state::Column& column =
-              node(ref->node).table.columns[static_cast<std::size_t>(ref->column)];
-          return ValuePlan{ColumnPlan{*compiled.slot, column.form}};
+          return ValuePlan{ColumnPlan{*compiled.slot, column.form, column.declared_type}};
         }
       }
     }
@@ -203,11 +204,11 @@ std::optional<ValuePlan> PlanCompiler::compile_aggregate(const AggregateSpec& ag
                path.line};
     auto ref = resolve(level(at).node, inner, key, line);
     if (!ref.has_value()) return std::nullopt;
-    const state::Column& column =
-        node(ref->node).table.columns[static_cast<std::size_t>(ref->column)];
+    const state::Column& column = column_at(*ref);
     plan.slot = slot(*ref);
     plan.collation = column.collation;
     plan.form = column.form;
+    if (aggregate.kind != AggregateSpec::Kind::kSum) warn(line, key, order_warning(column));
   }
   int parent = level(at).parent;
   plan.result = level(parent).results++;

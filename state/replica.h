@@ -150,6 +150,7 @@ class Replica {
 /// A read-only view for one thread: a read transaction that is renewed on demand.
 class ReplicaReader {
  public:
+  /// Its connection knows the collations of source_order.h.
   explicit ReplicaReader(const std::string& path);
   /// Ends the current read transaction and begins a new one on the newest commit.
   void renew();

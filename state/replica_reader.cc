@@ -1,10 +1,12 @@
 // Reading the replica beside the fold.
 #include "state/replica_tables.h"
+#include "state/source_order.h"
 
 namespace tandem::state {
 
 ReplicaReader::ReplicaReader(const std::string& path) : database_(path, OpenMode::kReadOnly) {
   database_.execute("PRAGMA cache_size = -16384");
+  add_source_collations(database_);
 }
 
 void ReplicaReader::renew() {

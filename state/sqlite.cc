@@ -291,6 +291,22 @@ std::string Database::column_collation(const std::string& table, const std::stri
   return collation != nullptr ? collation : "BINARY";
 }
 
+void Database::add_collation(const std::string& name, TextOrder order) {
+  auto held = std::make_unique<TextOrder>(std::move(order));
+  const auto compare = [](void* given, int a_size, const void* a, int b_size, const void* b) {
+    return (*static_cast<TextOrder*>(given))(
+        {static_cast<const char*>(a), static_cast<std::size_t>(a_size)},
+        {static_cast<const char*>(b), static_cast<std::size_t>(b_size)});
+  };
+  const auto destroy = [](void* given) {
+    std::unique_ptr<TextOrder> destroyed(static_cast<TextOrder*>(given));
+  };
+  int code =
+      sqlite3_create_collation_v2(handle_, name.c_str(), SQLITE_UTF8, held.get(), compare, destroy);
+  if (code != SQLITE_OK) fail(handle_, code, "collation " + name);
+  held.release();  // destroyed with the connection
+}
+
 std::int64_t Database::changes() const { return sqlite3_changes64(handle_); }
 std::int64_t Database::last_insert_rowid() const { return sqlite3_last_insert_rowid(handle_); }
 bool Database::in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }

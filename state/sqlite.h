@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -95,6 +96,10 @@ class Database {
   Statement prepare(std::string_view sql) { return Statement(*this, sql); }
   /// First column of the first row; null if there is none.
   Value query_value(std::string_view sql);
+  /// Makes a collation of our own for this connection: `order` is below, at or above zero as its
+  /// first text comes before, with or after its second. It must not throw.
+  using TextOrder = std::function<int(std::string_view, std::string_view)>;
+  void add_collation(const std::string& name, TextOrder order);
   /// The collation that the column of the table (of the main database) is declared with.
   std::string column_collation(const std::string& table, const std::string& column);
   std::int64_t changes() const;

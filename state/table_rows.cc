@@ -17,6 +17,12 @@ constexpr std::int64_t kPage = 20'000;
 // Statements for the sets of columns that change together.
 constexpr std::size_t kUpdatesKept = 32;
 
+StorageAffinity stored_affinity(const Column& column) {
+  if (column.form == ColumnForm::kAny) return storage_affinity(column.declared_type);
+  const bool integer = column.form == ColumnForm::kInteger && !column.declared_type.empty();
+  return integer ? StorageAffinity::kInteger : StorageAffinity::kBlob;
+}
+
 bool same_value(const Statement& row, int column, const Value& expected) {
   switch (expected.kind()) {
     case ValueKind::kNull:
@@ -47,8 +53,7 @@ TableRows::TableRows(Database& database, TableSchema schema)
 void TableRows::prepare() {
   affinities_.clear();
   for (const Column& column : stored_.columns) {
-    affinities_.push_back(column.form == ColumnForm::kAny ? storage_affinity(column.declared_type)
-                                                          : StorageAffinity::kBlob);
+    affinities_.push_back(stored_affinity(column));
   }
   rowid_ = has_rowid_key(stored_) ? schema_.key[0] : -1;
   std::string table = quote_identifier(schema_.name);

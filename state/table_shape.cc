@@ -50,10 +50,9 @@ std::string create_table_sql(const TableSchema& schema, const std::string& name)
                 "rename the table, or leave it out of the documents");
   }
   std::string sql = "CREATE TABLE " + quote_identifier(name) + "(";
-  const bool rowid = has_rowid_key(schema);
   for (const Column& column : schema.columns) {
     sql += quote_identifier(column.name);
-    if (rowid && &column == &key_column(schema, 0)) {
+    if (column.form == ColumnForm::kInteger && !column.declared_type.empty()) {
       sql += " INTEGER";
     } else if (column.form == ColumnForm::kAny && !column.declared_type.empty() &&
                !is_named(column.declared_type, "ANY")) {
@@ -70,7 +69,7 @@ std::string create_table_sql(const TableSchema& schema, const std::string& name)
   for (std::size_t i = 0; i < schema.key.size(); ++i) {
     sql += (i == 0 ? "" : ", ") + quote_identifier(key_column(schema, i).name);
   }
-  return sql + (rowid ? "))" : ")) WITHOUT ROWID");
+  return sql + (has_rowid_key(schema) ? "))" : ")) WITHOUT ROWID");
 }
 
 TableSchema stored_schema(Database& database, const TableSchema& schema) {

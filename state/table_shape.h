@@ -4,7 +4,8 @@
 // source does. A declared type must never alter a value, so some columns have none: one declared
 // ANY (in a STRICT table it converts nothing, elsewhere it would), one with a form of its own, and
 // one that met a value which its type would convert (the source's catalog was edited, or the value
-// is older than the type). A lone INTEGER key, or one of the form kInteger, is the rowid; other
+// is older than the type). Only the form kInteger is declared, as INTEGER: SQLite uses no index to
+// join a column that has a type to one that has none, and a lone INTEGER key is the rowid. Other
 // tables are WITHOUT ROWID.
 #pragma once
 

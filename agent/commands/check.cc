@@ -84,6 +84,12 @@ int run_check(const CommandLine& line, std::stop_token stop) {
   sheet.good("config", config.file + " is right: " + std::to_string(config.documents.size()) +
                            " documents over " + std::to_string(captured_tables(config).size()) +
                            " tables");
+  for (const sink::Mistake& warning : config.warnings) {
+    sheet.warn(
+        "config",
+        config.file + ":" + std::to_string(warning.line) + ": " + warning.key + ": " + warning.text,
+        "");
+  }
   check_source(config, sheet);
   check_target(config, stop, sheet);
   state::StateDirectory directory = state::StateDirectory::look(config.state);

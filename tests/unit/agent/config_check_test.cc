@@ -104,6 +104,33 @@ TEST_F(ConfigCheckTest, DocumentsMustAgreeOnAKeysType) {
   EXPECT_NE(mistakes[0].text.find("in document a it is a number"), std::string::npos);
 }
 
+TEST_F(ConfigCheckTest, WhatComparesOtherwiseThanAtTheSourceIsAWarningWithItsLine) {
+  state::TableSchema schema;
+  schema.name = "Customer";
+  schema.columns = {{"CustomerId", "integer"}, {"Email", "text"}};
+  schema.columns[0].form = state::ColumnForm::kInteger;
+  schema.columns[1].form = state::ColumnForm::kText;
+  schema.columns[1].comparison = state::Comparison::kEquality;
+  schema.key = {0};
+  schema.unique_keys = {{0}};
+  config_ = parse(std::string(kEnds) +
+                  "documents:\n"
+                  "  a:\n"
+                  "    table: Items\n"
+                  "    root: {table: Customer, where: {Email: {lt: m}}}\n"
+                  "    many:\n"
+                  "      same: {table: Customer, on: CustomerId, order_by: [Email]}\n"
+                  "    item: {PK: \"{CustomerId}\", SK: A, L: {$each: same, item: \"{Email}\"}}\n");
+  auto mistakes =
+      check_config(config_, [&schema](const std::string&) { return &schema; }, {"Customer"});
+  EXPECT_TRUE(mistakes.empty()) << ConfigError("t", mistakes).what();
+  ASSERT_EQ(config_.warnings.size(), 2U);
+  EXPECT_EQ(config_.warnings[0].line, 8);
+  EXPECT_EQ(config_.warnings[0].key, "documents.a.many.same.order_by");
+  EXPECT_EQ(config_.warnings[1].line, 6);
+  EXPECT_EQ(config_.warnings[1].key, "documents.a.root.where");
+}
+
 TEST_F(ConfigCheckTest, TablesThatCannotBeCapturedAreMistakes) {
   const std::string documents =
       "documents:\n"

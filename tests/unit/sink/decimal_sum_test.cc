@@ -93,13 +93,6 @@ TEST(DecimalSum, AgreesWithIntegersAtAnyScale) {
   }
 }
 
-TEST(CompareDecimals, ByTheirValue) {
-  EXPECT_EQ(compare_decimals("1.0", "1"), 0);
-  EXPECT_LT(compare_decimals("9", "10"), 0);
-  EXPECT_GT(compare_decimals("-9", "-10"), 0);
-  EXPECT_LT(compare_decimals("1", "1.00000000000000000000000000000001"), 0);
-}
-
 TEST(CompareValues, AsSqliteOrdersThem) {
   using state::Value;
   auto compare = [](const Value& a, const Value& b, const char* collation = "BINARY") {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sink/document.h"
+#include "state/source_order.h"
 #include "state/sqlite.h"
 
 namespace tandem::sink::testing {
@@ -50,6 +51,7 @@ inline state::TableSchema schema_of(state::Database& database, const std::string
 /// A replica in memory with the schemas of its tables.
 struct TestReplica {
   explicit TestReplica(const std::string& sql) : database(":memory:", state::OpenMode::kReadWrite) {
+    state::add_source_collations(database);
     database.execute(sql);
     refresh();
   }

@@ -51,6 +51,27 @@ TEST(Iso8601, RefusesWhatIsNoDate) {
   EXPECT_THROW(apply("iso8601", Value::blob("2021-01-01")), InvalidItem);
 }
 
+TEST(Iso8601, SaysWhyItRefusesWhatPostgresqlKnows) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"infinity", "beyond all time"},
+      {"-infinity", "beyond all time"},
+      {"0044-03-15 00:00:00 BC", "before the year 1"},
+      {"0044-03-15 BC", "before the year 1"},
+      {"10000-01-01 00:00:00+00", "behind the year 9999"},
+      {"294276-12-31", "behind the year 9999"},
+  };
+  for (auto [text, reason] : cases) {
+    try {
+      apply("iso8601", Value::text(text));
+      ADD_FAILURE() << text;
+    } catch (const InvalidItem& error) {
+      EXPECT_NE(error.message().find(reason), std::string::npos) << error.message();
+    }
+  }
+  EXPECT_EQ(apply("iso8601", Value::text("2021-01-01 00:00:00.123+00")),
+            "2021-01-01T00:00:00.123+00:00");
+}
+
 TEST(Case, MapsLettersOfEveryAlphabetAndLeavesOtherBytes) {
   EXPECT_EQ(apply("upper", Value::text("aé ß ж1")), "AÉ ß Ж1");
   EXPECT_EQ(apply("lower", Value::text("AÉ Ж1")), "aé ж1");
