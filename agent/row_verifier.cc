@@ -2,6 +2,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -39,6 +40,10 @@ class ReplicaRows {
     after_ = database.prepare(from + after);
     until_ = database.prepare(from + until);
     between_ = database.prepare(from + after + " AND " + until);
+    const std::string keys = "SELECT " + key + " FROM " + state::quote_identifier(schema.name);
+    const std::string page = " ORDER BY " + key + " LIMIT " + std::to_string(kPage);
+    first_keys_ = database.prepare(keys + page);
+    keys_after_ = database.prepare(keys + " WHERE " + after + page);
   }
 
   std::map<std::string, state::Row> range(const state::Row& from, const state::Row& to) {
@@ -60,6 +65,16 @@ class ReplicaRows {
     return rows;
   }
 
+  /// The next page of keys in the replica's own order; `after` empty: from the start.
+  std::vector<state::Row> keys(const state::Row& after) {
+    state::Statement& select = after.empty() ? first_keys_ : keys_after_;
+    if (!after.empty()) select.bind_row(1, after);
+    std::vector<state::Row> keys;
+    while (select.step()) keys.push_back(select.row(0, static_cast<int>(schema_.key.size())));
+    select.reset();
+    return keys;
+  }
+
   std::optional<state::Row> find(const state::Row& key) {
     one_.bind_row(1, key);
     std::optional<state::Row> row;
@@ -70,7 +85,7 @@ class ReplicaRows {
 
  private:
   const state::TableSchema& schema_;
-  state::Statement one_, all_, after_, until_, between_;
+  state::Statement one_, all_, after_, until_, between_, first_keys_, keys_after_;
 };
 
 class Verifier {
@@ -98,7 +113,11 @@ class Verifier {
         report_.not_whole.push_back(table);
         continue;
       }
-      compare_table(*schema);
+      if (schema->has_ordered_key()) {
+        compare_ranges(*schema);
+      } else {
+        compare_keys(*schema);
+      }
       if (stop_.stop_requested()) break;
     }
     return std::move(report_);
@@ -135,7 +154,8 @@ class Verifier {
     }
   }
 
-  void compare_table(const state::TableSchema& schema) {
+  // Range for range: what the source has in it, and the replica beyond that.
+  void compare_ranges(const state::TableSchema& schema) {
     ReplicaRows rows(replica_.database(), schema);
     state::Row from;
     std::int64_t before = report_.rows;
@@ -157,6 +177,42 @@ class Verifier {
       if (options_.progress) options_.progress(schema.name, report_.rows - before);
       if (page.to.empty() || stop_.stop_requested()) return;
       from = std::move(page.to);
+    }
+  }
+
+  // The source orders its keys otherwise than the replica, so a range means other rows there. First
+  // the source's rows are looked up here, then the replica's keys there.
+  void compare_keys(const state::TableSchema& schema) {
+    ReplicaRows rows(replica_.database(), schema);
+    const std::int64_t before = report_.rows;
+    for (state::Row from;;) {
+      auto page = source_.read(schema, from, kPage);
+      report_.position = std::max(report_.position, page.position.commit);
+      report_.rows += static_cast<std::int64_t>(page.rows.size());
+      replica_.renew();
+      std::vector<state::Row> candidates;
+      for (const state::Row& row : page.rows) {
+        state::Row key = schema.key_of(row);
+        if (rows.find(key) != row) candidates.push_back(std::move(key));
+      }
+      for (const state::Row& key : candidates) recheck(schema, rows, key);
+      if (options_.progress) options_.progress(schema.name, report_.rows - before);
+      if (stop_.stop_requested()) return;
+      if (page.to.empty()) break;
+      from = std::move(page.to);
+    }
+    for (state::Row from;;) {
+      replica_.renew();
+      const std::vector<state::Row> keys = rows.keys(from);
+      if (keys.empty() || stop_.stop_requested()) return;
+      std::set<std::string> there;
+      for (const state::Row& row : source_.read_rows(schema, keys).rows) {
+        there.insert(state::encode_row(schema.key_of(row)));
+      }
+      for (const state::Row& key : keys) {
+        if (!there.contains(state::encode_row(key))) recheck(schema, rows, key);
+      }
+      from = keys.back();
     }
   }
 

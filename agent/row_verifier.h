@@ -1,5 +1,6 @@
 // The source half of verify: reads the source itself, chunk by chunk, and compares its rows with
-// the replica's, which is what the documents are built from.
+// the replica's, which is what the documents are built from. Where the source orders keys otherwise
+// than the replica, rows that only the replica has are found by asking the source for its keys.
 //
 // Promise: a row counts as different only if the source has the same row before and after the
 // replica has passed the position at which it was read. Rows are read by the columns that the
