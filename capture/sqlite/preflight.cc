@@ -3,10 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cctype>
-#include <numeric>
 #include <optional>
 
+#include "capture/nearest_name.h"
 #include "capture/sqlite/index_text.h"
 #include "capture/sqlite/installation.h"
 #include "capture/sqlite/owner.h"
@@ -18,22 +17,6 @@ namespace {
 using state::Database;
 using state::Statement;
 using Level = Finding::Level;
-
-// How many letters must be put in, left out or changed to make b of a.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i + 1;
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      std::size_t changed = diagonal + (same_name(a.substr(i, 1), b.substr(j, 1)) ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({changed, row[j] + 1, diagonal + 1});
-    }
-  }
-  return row.back();
-}
 
 void check_file(Database& database, std::vector<Finding>& findings) {
   const std::string& path = database.path();
@@ -140,18 +123,12 @@ bool is_writable(const std::string& path) {
 }
 
 std::string nearest_table(Database& database, const std::string& name) {
-  std::string nearest;
-  std::size_t best = name.size() / 3 + 1;
+  std::vector<std::string> names;
   Statement query(database,
                   "SELECT name FROM main.sqlite_master WHERE type = 'table' "
                   "AND name NOT GLOB '_tandem_*' ORDER BY name");
-  while (query.step()) {
-    std::size_t distance = edit_distance(query.text(0), name);
-    if (distance > best || (distance == best && !nearest.empty())) continue;
-    best = distance;
-    nearest = query.text(0);
-  }
-  return nearest;
+  while (query.step()) names.push_back(query.text(0));
+  return nearest_name(name, names);
 }
 
 std::vector<Finding> check_sqlite(Database& database, const std::vector<TableRequest>& requests) {

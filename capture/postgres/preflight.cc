@@ -1,0 +1,293 @@
+#include "capture/postgres/preflight.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <optional>
+
+#include "capture/nearest_name.h"
+#include "capture/postgres/catalog.h"
+#include "capture/postgres/publication.h"
+#include "capture/postgres/server_preflight.h"
+#include "capture/postgres/slot.h"
+#include "capture/postgres/slot_guardian.h"
+
+namespace tandem::capture::postgres {
+namespace {
+
+using Level = Finding::Level;
+
+// What this role may do with a table, and whether a policy hides rows from it.
+struct Rights {
+  bool select = false, owns = false, row_security = false;
+};
+
+std::map<Oid, Rights> read_rights(Connection& connection, const std::vector<SourceTable>& tables) {
+  std::string oids = "{";
+  for (const SourceTable& table : tables) {
+    oids += (oids.size() > 1 ? "," : "") + std::to_string(table.oid);
+  }
+  Rows rows = connection.query(
+      "SELECT c.oid, has_table_privilege(c.oid, 'SELECT') AND "
+      "has_schema_privilege(c.relnamespace, 'USAGE'), pg_has_role(c.relowner, 'USAGE'), "
+      "row_security_active(c.oid) FROM pg_class c WHERE c.oid = ANY ($1::oid[])",
+      {oids + "}"});
+  std::map<Oid, Rights> rights;
+  for (int row = 0; row < rows.count(); ++row) {
+    rights[static_cast<Oid>(rows.integer(row, 0))] = {rows.flag(row, 1), rows.flag(row, 2),
+                                                      rows.flag(row, 3)};
+  }
+  return rights;
+}
+
+class Preflight {
+ public:
+  Preflight(Connection& connection, const std::string& application, const std::string& slot,
+            const std::string& publication)
+      : connection_(connection),
+        application_(application),
+        slot_name_(slot),
+        publication_name_(publication) {
+    Rows rows = connection.query(
+        "SELECT current_database(), current_user, "
+        "has_database_privilege(current_database(), 'CREATE')");
+    database_ = rows.text(0, 0);
+    role_ = rows.text(0, 1);
+    may_create_ = rows.flag(0, 2);
+    slot_ = read_slot(connection, slot);
+    publications_ = read_publications(connection, publication);
+  }
+
+  void check_slot() {
+    const std::string subject = "slot " + slot_name_;
+    if (!slot_) {
+      add(Level::kWarning, subject, "it is not there yet", "run `tandem init`");
+      return;
+    }
+    const std::string shortcoming = slot_->shortcoming(database_);
+    if (slot_->is_lost()) {
+      add(Level::kWarning, subject, shortcoming,
+          "nothing to do: Tandem makes a new one and reads all tables again; raise "
+          "max_slot_wal_keep_size so that it does not happen again");
+      return;
+    }
+    if (!shortcoming.empty()) {
+      add(Level::kFailure, subject, shortcoming, "name another one in `source.slot`");
+      return;
+    }
+    check_holder(subject);
+    SlotGuardian guardian;
+    guardian.add(std::chrono::steady_clock::now(), *slot_);
+    if (std::optional<Finding> warning = guardian.warning()) {
+      findings_.push_back(std::move(*warning));
+    } else {
+      add(Level::kOk, subject,
+          "the server keeps " + shown_size(guardian.outlook()->held_bytes) + " of its log for it",
+          "");
+    }
+    if (connection_.server_version() >= 170000 && !slot_->failover) {
+      add(Level::kWarning, subject,
+          "it is no failover slot: after a failover all tables are read again",
+          "if there are standbys, run `tandem init --uninstall` and `tandem init`");
+    }
+  }
+
+  void check_publication() {
+    const std::string subject = "publication " + publication_name_;
+    const bool there =
+        std::any_of(publications_.begin(), publications_.end(),
+                    [&](const auto& each) { return each.name == publication_name_; });
+    if (!there && !may_create_) {
+      add(Level::kFailure, subject,
+          "it is not there yet, and the role " + role_ + " may not create one",
+          "run GRANT CREATE ON DATABASE " + connection_.identifier(database_) + " TO " +
+              connection_.identifier(role_) + ", or let an administrator make it: " +
+              "CREATE PUBLICATION " + connection_.identifier(publication_name_) +
+              " FOR TABLE … WITH (publish_via_partition_root = true)");
+    } else if (!there) {
+      add(Level::kWarning, subject, "it is not there yet", "run `tandem init`");
+    }
+    for (const Publication& publication : publications_) check_one(publication);
+  }
+
+  void check_tables(const std::vector<TableRequest>& requests) {
+    TypeCatalog types;
+    const std::vector<SourceTable> all = read_tables(connection_, types, requests);
+    const std::map<Oid, Rights> rights = read_rights(connection_, all);
+    for (const TableRequest& request : requests) {
+      const std::string name = canonical_table_name(request.name);
+      auto found = std::find_if(all.begin(), all.end(), [&](const SourceTable& table) {
+        return table.table.schema.name == name;
+      });
+      if (found != all.end()) {
+        auto known = rights.find(found->oid);
+        check_table(*found, known == rights.end() ? Rights{} : known->second);
+        continue;
+      }
+      std::vector<std::string> names;
+      for (const SourceTable& table : all) names.push_back(table.table.schema.name);
+      const std::string nearest = nearest_name(name, names);
+      add(Level::kFailure, "table " + name, "there is no such table in the source",
+          nearest.empty() ? "correct its name in the config" : "did you mean " + nearest + "?");
+    }
+  }
+
+  bool has_slot() const { return slot_.has_value(); }
+  std::vector<Finding>& findings() { return findings_; }
+
+ private:
+  void add(Level level, std::string subject, std::string text, std::string advice) {
+    findings_.push_back({level, std::move(subject), std::move(text), std::move(advice)});
+  }
+
+  void check_holder(const std::string& subject) {
+    if (slot_->active_pid == 0) return;
+    if (slot_->holder.find("application '" + application_ + "'") != std::string::npos) {
+      add(Level::kOk, subject, "the running agent has it (" + slot_->holder + ")", "");
+    } else {
+      add(Level::kWarning, subject, "somebody else has it: " + slot_->holder,
+          "end that process, or name another one in `source.slot`");
+    }
+  }
+
+  void check_one(const Publication& publication) {
+    const std::string subject = "publication " + publication.name;
+    if (!publication.made_here) {
+      add(Level::kWarning, subject,
+          "Tandem did not make it, and keeps no owner row in its comment: an agent that went on "
+          "after another took over, or a restored backup, is found by clock and slot alone",
+          "drop it and let `tandem init` make it, or keep its tables in step with the config "
+          "yourself");
+    } else if (!publication.may_alter) {
+      add(Level::kFailure, subject, "the role " + role_ + " does not own it and may not alter it",
+          "run ALTER PUBLICATION " + connection_.identifier(publication.name) + " OWNER TO " +
+              connection_.identifier(role_));
+    } else {
+      add(Level::kOk, subject,
+          "Tandem made it" +
+              std::string(publication.owner
+                              ? "; the log " + publication.owner->log_identity + " is fed from here"
+                              : ""),
+          "");
+    }
+  }
+
+  void check_table(const SourceTable& table, const Rights& rights) {
+    const std::string& name = table.table.schema.name;
+    const std::string subject = "table " + name;
+    if (!table.table.refusal.empty()) {
+      add(Level::kFailure, subject, "it cannot be captured", table.table.refusal);
+      return;
+    }
+    bool usable = true;
+    if (!rights.select) {
+      add(Level::kFailure, subject, "the role " + role_ + " may not read it",
+          "run GRANT USAGE ON SCHEMA " + connection_.identifier(table.schema) + " TO " +
+              connection_.identifier(role_) + "; GRANT SELECT ON " + table.quoted() + " TO " +
+              connection_.identifier(role_));
+      usable = false;
+    } else if (rights.row_security) {
+      add(Level::kFailure, subject,
+          "its row-level security hides rows from the role " + role_ +
+              ", which the stream would show",
+          "run ALTER ROLE " + connection_.identifier(role_) + " BYPASSRLS");
+      usable = false;
+    }
+    if (!table.generated.empty()) {
+      std::string columns;
+      for (const std::string& column : table.generated) {
+        columns += (columns.empty() ? "" : ", ") + column;
+      }
+      add(Level::kWarning, subject,
+          "its generated columns (" + columns + ") are not in the stream and are left out",
+          "let the documents compute what they need of them");
+    }
+    if (!check_published(table, rights)) usable = false;
+    if (!usable) return;
+    add(Level::kOk, subject,
+        std::string("its changes are published") +
+            (table.kind == 'p' ? ", those of its partitions under its name" : "") +
+            (table.insert_only ? "; it is insert_only: updates and deletes are not seen" : ""),
+        "");
+  }
+
+  // Adds a finding if its changes are not published.
+  bool check_published(const SourceTable& table, const Rights& rights) {
+    const std::string why = shortcoming(publications_, table);
+    if (why.empty()) return true;
+    const std::string subject = "table " + table.table.schema.name;
+    const bool ours = std::none_of(
+        publications_.begin(), publications_.end(),
+        [&](const auto& each) { return each.name == publication_name_ && !each.made_here; });
+    if (!ours) {
+      add(Level::kFailure, subject, why,
+          "let its owner run ALTER PUBLICATION " + connection_.identifier(publication_name_) +
+              " ADD TABLE " + table.from_clause() + ", without a filter or a list of columns");
+    } else if (!rights.owns) {
+      add(Level::kFailure, subject,
+          "it is not published yet, and the role " + role_ +
+              " does not own it, as who publishes a table must",
+          "grant the owner's role to " + connection_.identifier(role_) +
+              ", or let the owner make the publication and name it in `source.publication`");
+    } else {
+      add(Level::kWarning, subject, publications_.empty() ? "it is not published yet" : why,
+          "run `tandem init`");
+    }
+    return false;
+  }
+
+  Connection& connection_;
+  const std::string& application_;
+  const std::string& slot_name_;
+  const std::string& publication_name_;
+  std::string database_, role_;
+  bool may_create_ = false;
+  std::optional<Slot> slot_;
+  std::vector<Publication> publications_;
+  std::vector<Finding> findings_;
+};
+
+void add_error(const state::Error& error, const std::string& subject,
+               std::vector<Finding>& findings) {
+  findings.push_back({Level::kFailure, subject, error.message(), error.hint()});
+}
+
+void check_replication(const ServerAddress& address, const std::string& application,
+                       std::vector<Finding>& findings) {
+  try {
+    Connection connection(address, application, Connection::Purpose::kReplication);
+    connection.execute("IDENTIFY_SYSTEM");
+    findings.push_back({Level::kOk, "replication", "the server takes such connections", ""});
+  } catch (const state::Error& error) {
+    findings.push_back({Level::kFailure, "replication",
+                        "the server takes no such connection: " + error.message(),
+                        "connect to the server itself, not through a pooler, by a role that may "
+                        "replicate; see also the lines above"});
+  }
+}
+
+}  // namespace
+
+std::vector<Finding> check_postgres(const ServerAddress& address, const std::string& application,
+                                    const std::string& slot, const std::string& publication,
+                                    const std::vector<TableRequest>& requests) {
+  std::vector<Finding> findings;
+  std::optional<Connection> connection;
+  try {
+    connection.emplace(address, application);
+  } catch (const state::Error& error) {
+    add_error(error, "source", findings);
+    return findings;
+  }
+  if (!check_version(*connection, findings)) return findings;
+  Preflight preflight(*connection, application, slot, publication);
+  check_server(*connection, preflight.has_slot(), findings);
+  check_replication(address, application, findings);
+  preflight.check_slot();
+  preflight.check_publication();
+  preflight.check_tables(requests);
+  findings.insert(findings.end(), preflight.findings().begin(), preflight.findings().end());
+  return findings;
+}
+
+}  // namespace tandem::capture::postgres

@@ -1,0 +1,186 @@
+#include "capture/postgres/server_preflight.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "capture/postgres/slot_guardian.h"
+
+namespace tandem::capture::postgres {
+namespace {
+
+using Level = Finding::Level;
+
+constexpr int kOldestVersion = 140000;
+constexpr std::int64_t kShortestSenderTimeout = 10'000;  // ms
+constexpr int kTransactionsShown = 5;
+
+constexpr char kFacts[] =
+    "SELECT current_setting('wal_level'), current_setting('max_replication_slots'), "
+    "(SELECT count(*) FROM pg_replication_slots), current_setting('max_wal_senders'), "
+    "(SELECT count(*) FROM pg_stat_replication), "
+    "(SELECT setting FROM pg_settings WHERE name = 'max_slot_wal_keep_size'), "
+    "(SELECT setting FROM pg_settings WHERE name = 'wal_sender_timeout'), "
+    // Seconds; of version 18, 0 where it is not known.
+    "coalesce((SELECT setting FROM pg_settings WHERE name = 'idle_replication_slot_timeout'), "
+    "'0'), "
+    "pg_is_in_recovery(), current_user, r.rolsuper, r.rolreplication, "
+    "EXISTS (SELECT FROM pg_roles g WHERE g.rolname = 'rds_replication' "
+    "AND pg_has_role(g.oid, 'MEMBER')), r.rolsuper OR pg_has_role('pg_read_all_stats', 'USAGE') "
+    "FROM pg_roles r WHERE r.rolname = current_user";
+
+// What was open for longer than a minute, in any database: a new slot waits for all of them.
+constexpr char kOpenTransactions[] =
+    "SELECT pid, coalesce(nullif(application_name, ''), 'unnamed'), usename, state, "
+    "extract(epoch FROM now() - xact_start)::bigint FROM pg_stat_activity "
+    "WHERE xact_start < now() - interval '1 minute' AND backend_type = 'client backend' "
+    "AND pid <> pg_backend_pid() AND (backend_xid IS NOT NULL OR backend_xmin IS NOT NULL "
+    "OR state LIKE 'idle in transaction%') ORDER BY xact_start";
+constexpr char kPrepared[] =
+    "SELECT gid, owner, database, extract(epoch FROM now() - prepared)::bigint "
+    "FROM pg_prepared_xacts ORDER BY prepared";
+
+std::string duration_of(std::int64_t seconds) {
+  return shown_duration(std::chrono::seconds(seconds));
+}
+
+void check_settings(const Rows& facts, bool slot_is_there, std::vector<Finding>& findings) {
+  const std::string wal_level = facts.text(0, 0);
+  if (wal_level != "logical") {
+    findings.push_back({Level::kFailure, "wal_level",
+                        "it is " + wal_level + ", and only logical lets changes be read",
+                        "run ALTER SYSTEM SET wal_level = logical and restart the server (Amazon "
+                        "RDS: rds.logical_replication = 1 in the parameter group)"});
+  } else {
+    findings.push_back({Level::kOk, "wal_level", "it is logical", ""});
+  }
+  const std::int64_t slots = facts.integer(0, 1), used = facts.integer(0, 2);
+  const std::string slots_text = std::to_string(used) + " of " + std::to_string(slots) + " in use";
+  if (used >= slots && !slot_is_there) {
+    findings.push_back({Level::kFailure, "max_replication_slots", slots_text + ", none is free",
+                        "raise max_replication_slots and restart the server, or drop a slot that "
+                        "nothing needs"});
+  } else {
+    findings.push_back({Level::kOk, "max_replication_slots", slots_text, ""});
+  }
+  const std::int64_t senders = facts.integer(0, 3), sending = facts.integer(0, 4);
+  const std::string senders_text =
+      std::to_string(sending) + " of " + std::to_string(senders) + " in use";
+  if (sending >= senders) {
+    findings.push_back({Level::kFailure, "max_wal_senders", senders_text + ", none is free",
+                        "raise max_wal_senders and restart the server"});
+  } else {
+    findings.push_back({Level::kOk, "max_wal_senders", senders_text, ""});
+  }
+  const std::int64_t keep_mb = facts.integer(0, 5);
+  if (keep_mb < 0) {
+    findings.push_back(
+        {Level::kWarning, "max_slot_wal_keep_size",
+         "it has no limit: while Tandem is stopped the server keeps its log until the disk is full",
+         "set it to what the disk can spare; if Tandem is away for longer, it reads all tables "
+         "again"});
+  } else {
+    findings.push_back({Level::kOk, "max_slot_wal_keep_size",
+                        "the server keeps up to " + shown_size(keep_mb << 20) + " of its log", ""});
+  }
+  const std::int64_t timeout = facts.integer(0, 6);
+  if (timeout == 0) {
+    findings.push_back({Level::kWarning, "wal_sender_timeout",
+                        "it is off: a connection that broke without a word would hold the slot "
+                        "for hours",
+                        "set it to 60s"});
+  } else if (timeout < kShortestSenderTimeout) {
+    findings.push_back({Level::kWarning, "wal_sender_timeout",
+                        "it is " + std::to_string(timeout) +
+                            " ms: a short pause of the network ends the connection",
+                        "set it to 60s"});
+  } else {
+    findings.push_back(
+        {Level::kOk, "wal_sender_timeout", "it is " + duration_of(timeout / 1000), ""});
+  }
+  if (const std::int64_t idle = facts.integer(0, 7); idle > 0) {
+    findings.push_back({Level::kWarning, "idle_replication_slot_timeout",
+                        "the server gives up a slot that nobody used for " + duration_of(idle),
+                        "do not stop Tandem for longer, or set it to 0"});
+  }
+}
+
+void check_role(const Rows& facts, std::vector<Finding>& findings) {
+  const std::string role = facts.text(0, 9);
+  const bool managed = facts.flag(0, 12);
+  if (!facts.flag(0, 10) && !facts.flag(0, 11) && !managed) {
+    findings.push_back({Level::kFailure, "role " + role, "it may not replicate",
+                        "run ALTER ROLE " + role +
+                            " REPLICATION (Amazon RDS: GRANT "
+                            "rds_replication TO " +
+                            role + ")"});
+  } else {
+    findings.push_back({Level::kOk, "role " + role, "it may replicate", ""});
+  }
+}
+
+void check_transactions(Connection& connection, bool sees_others, std::vector<Finding>& findings) {
+  Rows open = connection.query(kOpenTransactions);
+  for (int row = 0; row < std::min(open.count(), kTransactionsShown); ++row) {
+    findings.push_back({Level::kWarning, "transactions",
+                        "process " + open.text(row, 0) + " (" + open.text(row, 1) + ", user " +
+                            open.text(row, 2) + ", " + open.text(row, 3) +
+                            ") has had one open for " + duration_of(open.integer(row, 4)) +
+                            ", and a new slot or a snapshot waits for its end",
+                        "let the application end it, or run SELECT pg_terminate_backend(" +
+                            open.text(row, 0) + ")"});
+  }
+  if (open.count() > kTransactionsShown) {
+    findings.push_back({Level::kWarning, "transactions",
+                        std::to_string(open.count() - kTransactionsShown) +
+                            " more have been open for over a minute",
+                        "see pg_stat_activity"});
+  }
+  Rows prepared = connection.query(kPrepared);
+  for (int row = 0; row < prepared.count(); ++row) {
+    findings.push_back({Level::kWarning, "transactions",
+                        connection.literal(prepared.view(row, 0)) + " in the database " +
+                            prepared.text(row, 2) + " has been prepared for " +
+                            duration_of(prepared.integer(row, 3)) +
+                            ", and a new slot or a snapshot waits for its end",
+                        "let " + prepared.text(row, 1) +
+                            " run COMMIT PREPARED or ROLLBACK "
+                            "PREPARED"});
+  }
+  if (open.empty() && prepared.empty()) {
+    findings.push_back(
+        {Level::kOk, "transactions",
+         sees_others ? "none has been open for over a minute"
+                     : "none of this role's has been open for over a minute; those of others are "
+                       "hidden from it",
+         ""});
+  }
+}
+
+}  // namespace
+
+bool check_version(Connection& connection, std::vector<Finding>& findings) {
+  const int version = connection.server_version();
+  const std::string shown =
+      "PostgreSQL " + std::to_string(version / 10000) + "." + std::to_string(version % 10000);
+  if (version < kOldestVersion) {
+    findings.push_back({Level::kFailure, "source", connection.shown() + " is " + shown,
+                        "upgrade it to 14 or newer"});
+    return false;
+  }
+  findings.push_back({Level::kOk, "source", connection.shown() + " is " + shown, ""});
+  return true;
+}
+
+void check_server(Connection& connection, bool slot_is_there, std::vector<Finding>& findings) {
+  Rows facts = connection.query(kFacts);
+  if (facts.flag(0, 8)) {
+    findings.push_back({Level::kFailure, "source",
+                        "it is a standby, where no publication can be made",
+                        "name the primary in `source.url`"});
+  }
+  check_settings(facts, slot_is_there, findings);
+  check_role(facts, findings);
+  check_transactions(connection, facts.flag(0, 13), findings);
+}
+
+}  // namespace tandem::capture::postgres
