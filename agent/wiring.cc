@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "capture/postgres/postgres_source.h"
 #include "capture/sqlite/sqlite_source.h"
 #include "sink/dynamodb/dynamodb_target.h"
 #include "sink/local/local_target.h"
@@ -10,6 +11,17 @@
 namespace tandem::agent {
 
 namespace {
+
+capture::PostgresOptions postgres_options(const Config& config) {
+  capture::PostgresOptions options;
+  options.url = config.source.url;
+  options.credentials = config.source.credentials;
+  options.pipeline = config.name;
+  options.slot = config.source.slot;
+  options.publication = config.source.publication;
+  options.snapshot_tables = config.source.snapshot_tables;
+  return options;
+}
 
 // The mistakes of a config that could not be read as a whole, and those that the source's tables
 // show in the documents that could: all at once.
@@ -56,13 +68,15 @@ Config load_checked_config(const std::string& path, std::stop_token stop) {
 
 std::unique_ptr<capture::Source> open_source(const Config& config) {
   if (config.source.type == SourceType::kPostgres) {
-    throw state::Error("PostgreSQL sources are not in this version", shown_source(config.source),
-                       "use a source of type: sqlite");
+    return capture::open_postgres_source(postgres_options(config), captured_tables(config));
   }
   return capture::open_sqlite_source(config.source.path, captured_tables(config));
 }
 
 std::unique_ptr<capture::SourceReader> open_source_reader(const Config& config) {
+  if (config.source.type == SourceType::kPostgres) {
+    return capture::open_postgres_reader(postgres_options(config), captured_tables(config));
+  }
   return capture::open_sqlite_reader(config.source.path);
 }
 

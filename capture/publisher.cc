@@ -80,6 +80,7 @@ class Publisher::Impl : public Transactions {
   }
 
   void begin(state::SourcePosition position, std::int64_t ts_ms) override {
+    open_ = true;
     add(state::Begin{position, ts_ms}, 32);
   }
 
@@ -108,6 +109,7 @@ class Publisher::Impl : public Transactions {
   }
 
   void end(state::Checkpoint checkpoint) override {
+    open_ = false;
     ++transactions_;
     ended_ = checkpoint;
     batch_->records.emplace_back(state::End{std::move(checkpoint)});
@@ -127,7 +129,7 @@ class Publisher::Impl : public Transactions {
       std::lock_guard lock(mutex_);
       status_.epoch = 0;
     }
-    gap_ = false;
+    gap_ = open_ = false;
     start_batch();
     ended_.reset();
     if (!claimed_) claim(stop);
@@ -150,9 +152,10 @@ class Publisher::Impl : public Transactions {
     last_append_ = steady_clock::now();
     first_look(stop, continues);
     while (!stop.stop_requested()) {
-      pass_on_requests();
+      // A source may pause in the middle of a transaction.
+      if (!open_) pass_on_requests();
       poll(stop);
-      if (!ended_ && steady_clock::now() - last_append_ >= options_.heartbeat) beat();
+      if (!open_ && !ended_ && heartbeat_is_due()) beat();
     }
     if (ended_) append();
   }
@@ -173,6 +176,10 @@ class Publisher::Impl : public Transactions {
     if (ended_ || !continues) return;
     std::lock_guard lock(mutex_);
     status_.snapshotting = is_snapshotting(source_.checkpoint());
+  }
+
+  bool heartbeat_is_due() const {
+    return steady_clock::now() - last_append_ >= options_.heartbeat || source_.wants_heartbeat();
   }
 
   milliseconds poll_wait() const { return std::min(kPollWait, options_.heartbeat); }
@@ -253,7 +260,8 @@ class Publisher::Impl : public Transactions {
   std::int64_t transactions_ = 0, changes_ = 0, snapshot_rows_ = 0;
   std::optional<std::uint64_t> claimed_;  // the epoch of a claim that no session has used
   bool restarted_ = false;
-  bool gap_ = false;  // this session began with a gap
+  bool gap_ = false;   // this session began with a gap
+  bool open_ = false;  // a transaction has begun and not ended
 
   mutable std::mutex mutex_;
   PublisherStatus status_;

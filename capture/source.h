@@ -117,6 +117,8 @@ class Source {
   virtual void release(const state::Checkpoint& checkpoint) = 0;
   /// The checkpoint as of now, for a heartbeat.
   virtual state::Checkpoint checkpoint() const = 0;
+  /// Whether the source waits to let go of something that only a heartbeat would release.
+  virtual bool wants_heartbeat() const { return false; }
   /// Reads the table again from its start.
   virtual void request_snapshot(const std::string& table) = 0;
   /// May this agent still write to the target? Throws Fenced if another has taken over.

@@ -1,0 +1,225 @@
+#include "capture/postgres/chunk_reader.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "capture/postgres/connection.h"
+#include "capture/postgres/copy_text.h"
+#include "capture/postgres/table_query.h"
+#include "state/failpoint.h"
+#include "state/rest.h"
+
+namespace tandem::capture::postgres {
+namespace {
+
+using std::chrono::milliseconds;
+
+// So many chunks wait for their messages: the next is read while one is on its way.
+constexpr std::size_t kAhead = 3;
+// A chunk has about so many bytes of text, and rows between these bounds.
+constexpr std::size_t kChunkBytes = 3U << 20U;
+constexpr std::size_t kFewestRows = 50, kMostRows = 50'000, kFirstRows = 2'000;
+constexpr milliseconds kRunningEvery{20};
+constexpr char kCurrentSnapshot[] = "SELECT pg_catalog.pg_current_snapshot()::text";
+
+}  // namespace
+
+class ChunkReader::Impl {
+ public:
+  Impl(Options options, state::Row from) : options_(std::move(options)), from_(std::move(from)) {
+    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  }
+
+  std::optional<ReadChunk> take(std::uint64_t chunk) {
+    std::lock_guard lock(mutex_);
+    if (failure_ != nullptr) std::rethrow_exception(failure_);
+    auto found = std::find_if(ready_.begin(), ready_.end(),
+                              [&](const Ready& ready) { return ready.number == chunk; });
+    if (found == ready_.end()) return std::nullopt;
+    ReadChunk taken = std::move(found->chunk);
+    ready_.erase(found);
+    changed_.notify_all();
+    return taken;
+  }
+
+  void restart(state::Row from) {
+    std::lock_guard lock(mutex_);
+    ready_.clear();
+    from_ = std::move(from);
+    at_end_ = false;
+    ++generation_;
+    changed_.notify_all();
+  }
+
+  void ask(std::vector<state::Row> keys) {
+    std::lock_guard lock(mutex_);
+    std::move(keys.begin(), keys.end(), std::back_inserter(asked_));
+    changed_.notify_all();
+  }
+
+  void check() {
+    std::lock_guard lock(mutex_);
+    if (failure_ != nullptr) std::rethrow_exception(failure_);
+  }
+
+  std::string waits_for() {
+    std::lock_guard lock(mutex_);
+    return waits_for_;
+  }
+
+ private:
+  struct Ready {
+    std::uint64_t number;
+    ReadChunk chunk;
+  };
+  struct Work {
+    std::vector<state::Row> asked;
+    state::Row from;
+    std::uint64_t generation = 0;
+  };
+
+  void run(const std::stop_token& stop) {
+    try {
+      Connection connection(options_.address, options_.application, Connection::Purpose::kSql,
+                            stop);
+      if (options_.wait_for_running) wait_for_running(connection, stop);
+      while (auto work = next_work(stop)) {
+        ReadChunk chunk = read(connection, *work);
+        if (!keep(*work, std::move(chunk))) continue;
+        TANDEM_FAILPOINT("postgres.chunk.message.before");
+        connection.query(
+            "SELECT pg_logical_emit_message(true, $1, $2)",
+            {kMessagePrefix, options_.slot + " " + options_.session + " chunk " +
+                                 std::to_string(options_.number) + " " + std::to_string(number_)});
+        TANDEM_FAILPOINT("postgres.chunk.message.after");
+      }
+    } catch (...) {
+      std::lock_guard lock(mutex_);
+      if (!stop.stop_requested()) failure_ = std::current_exception();
+    }
+  }
+
+  void wait_for_running(Connection& connection, const std::stop_token& stop) {
+    const Visibility at_start(connection.query(kCurrentSnapshot).view(0, 0));
+    for (;;) {
+      const Visibility now(connection.query(kCurrentSnapshot).view(0, 0));
+      const bool ended = now.oldest() >= at_start.next();
+      {
+        std::lock_guard lock(mutex_);
+        waits_for_ = ended ? "" : "transaction " + std::to_string(now.oldest()) + " to end";
+      }
+      if (ended || stop.stop_requested()) return;
+      state::rest(kRunningEvery, stop);
+    }
+  }
+
+  std::optional<Work> next_work(const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, stop,
+                  [&] { return ready_.size() < kAhead && (!asked_.empty() || !at_end_); });
+    if (stop.stop_requested()) return std::nullopt;
+    Work work;
+    work.asked = std::exchange(asked_, {});
+    work.from = from_;
+    work.generation = generation_;
+    return work;
+  }
+
+  // False if the chunk is no longer wanted.
+  bool keep(const Work& work, ReadChunk chunk) {
+    std::lock_guard lock(mutex_);
+    if (work.generation != generation_ && work.asked.empty()) return false;
+    if (work.asked.empty()) {
+      at_end_ = chunk.to.empty();
+      from_ = chunk.to;
+    }
+    ready_.push_back({++number_, std::move(chunk)});
+    return true;
+  }
+
+  ReadChunk read(Connection& connection, const Work& work) {
+    if (!table_) table_ = usable(read_table(connection, types_, options_.table));
+    TANDEM_FAILPOINT("postgres.chunk.read.before");
+    ReadChunk chunk;
+    chunk.asked = work.asked;
+    if (work.asked.empty()) chunk.from = work.from;
+    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    // Locked before the transaction's view is taken: a TRUNCATE or a rewriting ALTER TABLE that
+    // came between would show rows that no view should see.
+    TableQuery(connection, *table_).lock();
+    chunk.view = Visibility(connection.query(kCurrentSnapshot).view(0, 0));
+    const std::uint64_t before = table_->table.schema.fingerprint();
+    table_ = usable(read_table(connection, types_, options_.table));
+    chunk.schema = table_->table.schema;
+    chunk.oid = table_->oid;
+    // Other columns or another key than the chunks before had: from the start.
+    if (before != chunk.schema.fingerprint()) chunk.from.clear();
+    TableQuery query(connection, *table_);
+    if (work.asked.empty()) {
+      read_range(query, chunk);
+    } else {
+      query.read_keys(work.asked, chunk.rows);
+    }
+    connection.execute("COMMIT");
+    TANDEM_FAILPOINT("postgres.chunk.read.after");
+    return chunk;
+  }
+
+  void read_range(TableQuery& query, ReadChunk& chunk) {
+    const std::size_t bytes = query.read_range(chunk.from, limit_, chunk.rows);
+    if (chunk.rows.size() == limit_) chunk.to = chunk.schema.key_of(chunk.rows.back());
+    if (chunk.rows.empty()) return;
+    const std::size_t each = std::max<std::size_t>(bytes / chunk.rows.size(), 1);
+    limit_ = std::clamp(kChunkBytes / each, kFewestRows, kMostRows);
+  }
+
+  SourceTable usable(std::optional<SourceTable> table) const {
+    if (!table) {
+      throw state::Error("there is no such table", options_.table.name,
+                         "correct the config, or make the table");
+    }
+    if (!table->table.refusal.empty()) {
+      throw state::Error("cannot capture the table: " + table->table.refusal, options_.table.name,
+                         "correct the config or the source; `tandem check` lists the choices");
+    }
+    return std::move(*table);
+  }
+
+  const Options options_;
+
+  // Of the thread.
+  TypeCatalog types_;
+  std::size_t limit_ = kFirstRows;
+  std::optional<SourceTable> table_;
+
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  // Guarded by mutex_.
+  std::deque<Ready> ready_;
+  std::uint64_t number_ = 0;
+  std::vector<state::Row> asked_;
+  state::Row from_;
+  bool at_end_ = false;
+  std::uint64_t generation_ = 0;
+  std::exception_ptr failure_;
+  std::string waits_for_;
+
+  std::jthread thread_;
+};
+
+ChunkReader::ChunkReader(Options options, state::Row from)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(from))) {}
+ChunkReader::~ChunkReader() = default;
+std::optional<ReadChunk> ChunkReader::take(std::uint64_t chunk) { return impl_->take(chunk); }
+void ChunkReader::restart(state::Row from) { impl_->restart(std::move(from)); }
+void ChunkReader::ask(std::vector<state::Row> keys) { impl_->ask(std::move(keys)); }
+void ChunkReader::check() { impl_->check(); }
+std::string ChunkReader::waits_for() { return impl_->waits_for(); }
+
+}  // namespace tandem::capture::postgres

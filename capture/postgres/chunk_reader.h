@@ -1,0 +1,71 @@
+// Reads a table for its snapshot, chunk after chunk, a few chunks ahead of the stream.
+//
+// Each chunk is read in a short transaction of its own, together with the transaction's view of the
+// server and the table's columns; then a message goes into the write-ahead log. Everything that the
+// view sees comes before the message in the stream, so the chunk is published when the message
+// comes by. docs/postgres-capture.md says why that is exact.
+//
+// Threads: one of its own for the connection; all functions are called by the stream's reader.
+// Errors: what ended the thread is thrown by take() and check().
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "capture/postgres/catalog.h"
+#include "capture/postgres/server_address.h"
+#include "capture/postgres/visibility.h"
+#include "state/record.h"
+
+namespace tandem::capture::postgres {
+
+struct ReadChunk {
+  state::TableSchema schema;  // as the catalog had it in the chunk's transaction
+  Oid oid = 0;
+  Visibility view;
+  /// The rows of (from, to], in key order; an empty `to`: the table's end.
+  state::Row from, to;
+  std::vector<state::Row> rows;
+  /// Not empty: a chunk of the rows with these keys instead of a range.
+  std::vector<state::Row> asked;
+};
+
+class ChunkReader {
+ public:
+  struct Options {
+    ServerAddress address;
+    std::string application;
+    TableRequest table;
+    std::string slot, session;  // of the messages
+    std::uint64_t number = 0;   // of this reader
+    /// Transactions may have been streamed that nobody remembers: wait until all that run now have
+    /// ended.
+    bool wait_for_running = true;
+  };
+  ChunkReader(Options options, state::Row from);
+  ~ChunkReader();
+
+  /// The chunk whose message this is; nothing if it has been given up by restart().
+  std::optional<ReadChunk> take(std::uint64_t chunk);
+  /// Gives up what was read ahead and goes on behind `from`.
+  void restart(state::Row from);
+  /// Reads the rows with these keys as well.
+  void ask(std::vector<state::Row> keys);
+  /// Throws what ended the thread, if something did.
+  void check();
+  /// Since when it has been waiting for transactions that were running, for people; "" if it is
+  /// not.
+  std::string waits_for();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The text of a message of ours: `<slot> <session> <kind> <numbers>`.
+inline constexpr char kMessagePrefix[] = "tandem";
+
+}  // namespace tandem::capture::postgres

@@ -1,0 +1,71 @@
+#include "capture/postgres/installation.h"
+
+#include "capture/postgres/catalog.h"
+#include "capture/postgres/publication.h"
+#include "capture/postgres/slot.h"
+
+namespace tandem::capture::postgres {
+namespace {
+
+std::vector<SourceTable> find_tables(Connection& connection,
+                                     const std::vector<TableRequest>& requests) {
+  TypeCatalog types;
+  std::vector<SourceTable> tables;
+  for (const TableRequest& request : requests) {
+    std::optional<SourceTable> table = read_table(connection, types, request);
+    if (table) tables.push_back(std::move(*table));
+  }
+  return tables;
+}
+
+}  // namespace
+
+Installation make_installation(Connection& connection, const InstallationNames& names,
+                               const std::vector<TableRequest>& tables) {
+  Installation installed;
+  Published published =
+      publish(connection, names.publication, find_tables(connection, tables), Superfluous::kDrop);
+  installed.publications = std::move(published.names);
+  const std::string database = connection.query("SELECT pg_catalog.current_database()").text(0, 0);
+  if (std::optional<Slot> slot = read_slot(connection, names.slot)) {
+    const std::string shortcoming = slot->shortcoming(database);
+    if (!shortcoming.empty() && !slot->is_lost()) {
+      throw state::Error("the replication slot cannot be used: " + shortcoming, names.slot,
+                         "drop it, or name another in `source.slot`");
+    }
+    if (!slot->is_lost() && !published.created) {
+      installed.confirmed = slot->confirmed;
+      return installed;
+    }
+    installed.slot_was_lost =
+        slot->is_lost() ? "the server gave up the replication slot " + names.slot +
+                              (slot->invalidation.empty() ? "" : " (" + slot->invalidation + ")")
+                        : "the publication was gone, and the slot " + names.slot +
+                              " cannot see one that is newer than itself";
+    drop_slot(connection, names.slot);
+  }
+  installed.slot_is_new = true;
+  create_slot(connection, names.slot);
+  return installed;
+}
+
+std::vector<std::string> keep_published(Connection& connection, const InstallationNames& names,
+                                        const std::vector<TableRequest>& tables) {
+  return publish(connection, names.publication, find_tables(connection, tables), Superfluous::kKeep)
+      .added;
+}
+
+Lsn newest_lsn(Connection& connection) {
+  constexpr char kPositions[] =
+      "SELECT pg_catalog.pg_current_wal_insert_lsn()::text, "
+      "pg_catalog.pg_current_wal_flush_lsn()::text";
+  Rows rows = connection.query(kPositions);
+  if (parse_lsn(rows.view(0, 0)) > parse_lsn(rows.view(0, 1))) {
+    // Commits that did not wait for the disk: one that does takes them with it.
+    connection.query("SELECT pg_catalog.pg_logical_emit_message(true, 'tandem', '')");
+    rows = connection.query(kPositions);
+  }
+  return parse_lsn(rows.view(0, 1));
+}
+
+}  // namespace tandem::capture::postgres

@@ -1,0 +1,37 @@
+// What Tandem makes at the server and keeps right: publications and the slot.
+//
+// Free functions over a connection of the caller's. Errors: those of the connection.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "capture/postgres/connection.h"
+#include "capture/postgres/pgoutput.h"
+#include "capture/source.h"
+
+namespace tandem::capture::postgres {
+
+struct InstallationNames {
+  std::string slot, publication;
+};
+
+struct Installation {
+  std::vector<std::string> publications;
+  bool slot_is_new = false;
+  std::string slot_was_lost;  // why the slot was made anew, "" if it was not
+  Lsn confirmed = 0;          // of the slot
+};
+
+/// Makes what is missing. Idempotent.
+Installation make_installation(Connection& connection, const InstallationNames& names,
+                               const std::vector<TableRequest>& tables);
+/// Puts back what somebody took out of the publications. Returns the tables whose changes were not
+/// published for a while.
+std::vector<std::string> keep_published(Connection& connection, const InstallationNames& names,
+                                        const std::vector<TableRequest>& tables);
+
+/// Everything that was committed before the call ends before this, durably.
+Lsn newest_lsn(Connection& connection);
+
+}  // namespace tandem::capture::postgres

@@ -1,0 +1,62 @@
+// Whose the source is: the owner row in the publication's comment, and who has the slot.
+//
+// Threads: any, one at a time within; a connection of its own, made when it is needed. Errors:
+// those of the connection; Fenced.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "capture/postgres/connection.h"
+#include "capture/postgres/installation.h"
+
+namespace tandem::capture::postgres {
+
+struct Claim {
+  std::uint64_t epoch = 0;
+  std::uint64_t since = 0;  // the first epoch of an unbroken chain of claims; 0: nobody knows
+  bool took_over = false;
+};
+
+class Ownership {
+ public:
+  Ownership(ServerAddress address, std::string application, InstallationNames names);
+
+  /// Writes the owner row for the process that has the slot now.
+  Claim claim(Connection& connection, const std::string& log_identity, std::uint64_t log_epoch,
+              int slot_pid);
+  /// Throws Fenced if another agent has taken over.
+  void assert_mine(std::stop_token stop);
+  /// The same over the caller's connection; throws SourceReplaced if a fenced agent has written
+  /// late.
+  void check(Connection& connection);
+  /// Tells the agent that has taken over. Nothing if none has.
+  void report_late_writes();
+  Lsn newest(std::stop_token stop);
+
+ private:
+  struct Mine {
+    std::string log_identity;
+    std::uint64_t epoch = 0;
+    int slot_pid = 0;
+    bool has_row = false;
+  };
+  template <typename Ask>
+  auto ask(std::stop_token stop, Ask ask);
+  Mine mine();
+  [[noreturn]] void throw_fenced() const;
+
+  const ServerAddress address_;
+  const std::string application_;
+  const InstallationNames names_;
+  std::mutex asking_;
+  std::unique_ptr<Connection> connection_;  // guarded by asking_
+  std::mutex mutex_;
+  Mine mine_;  // guarded by mutex_
+};
+
+}  // namespace tandem::capture::postgres

@@ -1,0 +1,36 @@
+// PostgreSQL as a source. How it captures stands in docs/postgres-capture.md.
+//
+// Besides Source's promises: the server is told to let go of nothing that the log does not hold
+// durably, and no transaction of ours stays open longer than a chunk takes to read.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "capture/postgres/server_address.h"
+#include "capture/source.h"
+
+namespace tandem::capture {
+
+struct PostgresOptions {
+  std::string url;                           // libpq's connection string; may hold a password
+  postgres::CredentialsSection credentials;  // what the url leaves open
+  std::string pipeline;                      // shows as application_name
+  std::string slot, publication;
+  int snapshot_tables = 2;  // read at the same time
+};
+
+/// Connects nowhere yet: a server that does not answer is an Error of the first call that needs it,
+/// and a failure finding of check().
+std::unique_ptr<Source> open_postgres_source(PostgresOptions options,
+                                             std::vector<TableRequest> tables);
+
+/// Throws Error if the server does not answer.
+std::unique_ptr<SourceReader> open_postgres_reader(const PostgresOptions& options,
+                                                   std::vector<TableRequest> tables);
+
+/// The connection string's server without secrets, for messages.
+std::string shown_address(const PostgresOptions& options);
+
+}  // namespace tandem::capture

@@ -1,0 +1,198 @@
+#include "capture/postgres/replication_stream.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+namespace tandem::capture::postgres {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr microseconds kNap{200};
+constexpr milliseconds kIdle{100};
+// Frames are handed over when so much has come together, or when the socket is empty.
+constexpr std::size_t kHandOver = 256U << 10U;
+// What waits for the reader; beyond it the server waits.
+constexpr std::size_t kQueueBytes = 16U << 20U;
+// How often the server hears from us: its wal_sender_timeout is a minute unless it was changed.
+constexpr std::chrono::seconds kStatusEvery{5};
+// How long a new confirmation may wait to be sent together with later ones.
+constexpr milliseconds kConfirmEvery{200};
+
+std::int64_t unix_us() {
+  return std::chrono::duration_cast<microseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+std::string start_command(const Connection& connection, const std::string& slot,
+                          const std::vector<std::string>& publications) {
+  std::string names;
+  for (const std::string& name : publications) {
+    names += (names.empty() ? "" : ",") + connection.identifier(name);
+  }
+  return "START_REPLICATION SLOT " + connection.identifier(slot) +
+         " LOGICAL 0/0 (proto_version '1', publication_names " + connection.literal(names) +
+         ", messages 'true')";
+}
+
+}  // namespace
+
+class ReplicationStream::Impl {
+ public:
+  Impl(const ServerAddress& address, const std::string& application, const std::string& slot,
+       const std::vector<std::string>& publications, const std::stop_token& stop)
+      : connection_(address, application, Connection::Purpose::kReplication, stop) {
+    // (systemid, timeline, xlogpos, dbname)
+    const Rows rows = connection_.execute("IDENTIFY_SYSTEM");
+    server_ = {rows.text(0, 0), rows.text(0, 3), static_cast<std::uint64_t>(rows.integer(0, 1)),
+               parse_lsn(rows.view(0, 2))};
+    connection_.start_copy_both(start_command(connection_, slot, publications));
+    thread_ = std::jthread([this](const std::stop_token& token) { run(token); });
+  }
+
+  std::unique_ptr<Frames> next(milliseconds wait, const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    arrived_.wait_for(lock, stop, wait, [&] { return !queue_.empty() || failure_ != nullptr; });
+    if (queue_.empty()) {
+      if (failure_ != nullptr) std::rethrow_exception(failure_);
+      return nullptr;
+    }
+    std::unique_ptr<Frames> frames = std::move(queue_.front());
+    queue_.pop_front();
+    queued_ -= frames->bytes.size();
+    return frames;
+  }
+
+  void confirm(Lsn durable) {
+    Lsn before = durable_.load();
+    while (before < durable && !durable_.compare_exchange_weak(before, durable)) {
+    }
+  }
+
+  int backend_pid() const { return connection_.backend_pid(); }
+  const Server& server() const { return server_; }
+
+ private:
+  void run(const std::stop_token& stop) {
+    try {
+      connection_.set_stop(stop);
+      while (!stop.stop_requested()) read(stop);
+      // So that the server lets go of what is durable before a successor comes.
+      send_status();
+    } catch (...) {
+      std::lock_guard lock(mutex_);
+      if (!stop.stop_requested()) failure_ = std::current_exception();
+    }
+    arrived_.notify_all();
+  }
+
+  void read(const std::stop_token& stop) {
+    if (is_full()) {
+      tell();
+      std::this_thread::sleep_for(milliseconds(1));
+      return;
+    }
+    bool any = take_all();
+    tell();
+    if (any) {
+      quiet_ = false;
+      std::this_thread::sleep_for(kNap);
+    } else if (!quiet_) {
+      quiet_ = true;
+    } else {
+      connection_.wait_readable(stop.stop_requested() ? milliseconds(0) : kIdle);
+    }
+  }
+
+  // Takes what is there. Returns whether there was something.
+  bool take_all() {
+    auto frames = std::make_unique<Frames>();
+    bool any = false;
+    for (;;) {
+      while (auto bytes = connection_.receive()) {
+        any = true;
+        if (bytes->size() >= 18 && bytes->front() == 'k' && parse_frame(*bytes).reply) {
+          answer_ = true;
+        }
+        frames->bytes += *bytes;
+        frames->ends.push_back(static_cast<std::uint32_t>(frames->bytes.size()));
+        if (frames->bytes.size() >= kHandOver) {
+          hand_over(std::exchange(frames, std::make_unique<Frames>()));
+          if (is_full()) return true;
+        }
+      }
+      if (!connection_.consume()) break;
+    }
+    if (frames->size() > 0) hand_over(std::move(frames));
+    return any;
+  }
+
+  void hand_over(std::unique_ptr<Frames> frames) {
+    {
+      std::lock_guard lock(mutex_);
+      queued_ += frames->bytes.size();
+      queue_.push_back(std::move(frames));
+    }
+    arrived_.notify_one();
+  }
+
+  bool is_full() {
+    std::lock_guard lock(mutex_);
+    return queued_ >= kQueueBytes;
+  }
+
+  void tell() {
+    const auto now = steady_clock::now();
+    const bool news = durable_.load() != told_;
+    if (answer_ || now - told_at_ >= kStatusEvery || (news && now - told_at_ >= kConfirmEvery)) {
+      send_status();
+    }
+  }
+
+  void send_status() {
+    told_ = durable_.load();
+    told_at_ = steady_clock::now();
+    answer_ = false;
+    connection_.send(status_update(told_, unix_us()));
+  }
+
+  Connection connection_;
+  Server server_;
+  std::atomic<Lsn> durable_{0};
+
+  // Of the thread.
+  Lsn told_ = 0;
+  steady_clock::time_point told_at_ = steady_clock::now();
+  bool answer_ = false;
+  bool quiet_ = true;  // the last look found nothing
+
+  std::mutex mutex_;
+  std::condition_variable_any arrived_;
+  std::deque<std::unique_ptr<Frames>> queue_;  // guarded by mutex_
+  std::size_t queued_ = 0;                     // bytes in queue_, guarded by mutex_
+  std::exception_ptr failure_;                 // guarded by mutex_
+  std::jthread thread_;
+};
+
+ReplicationStream::ReplicationStream(const ServerAddress& address, const std::string& application,
+                                     const std::string& slot,
+                                     const std::vector<std::string>& publications,
+                                     std::stop_token stop)
+    : impl_(std::make_unique<Impl>(address, application, slot, publications, stop)) {}
+ReplicationStream::~ReplicationStream() = default;
+std::unique_ptr<Frames> ReplicationStream::next(milliseconds wait, const std::stop_token& stop) {
+  return impl_->next(wait, stop);
+}
+void ReplicationStream::confirm(Lsn durable) { impl_->confirm(durable); }
+int ReplicationStream::backend_pid() const { return impl_->backend_pid(); }
+const ReplicationStream::Server& ReplicationStream::server() const { return impl_->server(); }
+
+}  // namespace tandem::capture::postgres

@@ -1,0 +1,345 @@
+#include "capture/postgres/snapshots.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+namespace tandem::capture::postgres {
+namespace {
+
+using state::Row;
+
+// "Of this row these columns are so": everything else is left as it is.
+Row partial(const state::TableSchema& schema, const Row& key, const Row& from,
+            const std::vector<int>& columns) {
+  Row row(schema.columns.size(), state::Value::unchanged());
+  for (std::size_t i = 0; i < schema.key.size(); ++i) {
+    row[static_cast<std::size_t>(schema.key[i])] = key[i];
+  }
+  for (int column : columns) {
+    row[static_cast<std::size_t>(column)] = from[static_cast<std::size_t>(column)];
+  }
+  return row;
+}
+
+}  // namespace
+
+Snapshots::Snapshots(const std::vector<TableRequest>& requests, SnapshotOptions options)
+    : options_(std::move(options)) {
+  for (const TableRequest& request : requests) {
+    Table& table = tables_.emplace_back();
+    table.request = request;
+    table.progress.table = request.name;
+    table.progress.snapshotting = true;
+  }
+}
+
+void Snapshots::restore(const std::optional<state::Checkpoint>& checkpoint,
+                        const std::optional<SourceState>& state) {
+  recent_.forget_all();
+  remembering_ = ready_ = false;
+  for (Table& table : tables_) {
+    stop_reading(table);
+    table.progress = {table.request.name, 0, true, {}};
+    table.oid = 0;
+    table.must_wait = true;
+    table.asked.clear();
+    if (!checkpoint) continue;
+    for (const state::TableProgress& progress : checkpoint->tables) {
+      if (progress.table == table.request.name) table.progress = progress;
+    }
+    if (!state) continue;
+    auto oid = state->tables.find(table.request.name);
+    if (oid != state->tables.end()) table.oid = oid->second;
+  }
+}
+
+void Snapshots::save(state::Checkpoint& checkpoint, SourceState& state) const {
+  for (const Table& table : tables_) {
+    state::TableProgress progress = table.progress;
+    // Whoever goes on from here does not know which keys were still to be read.
+    if (!table.asked.empty()) progress.next_from.clear();
+    checkpoint.tables.push_back(std::move(progress));
+    if (table.oid != 0) state.tables[table.request.name] = table.oid;
+  }
+}
+
+bool Snapshots::snapshotting() const {
+  return std::any_of(tables_.begin(), tables_.end(),
+                     [](const Table& table) { return table.progress.snapshotting; });
+}
+
+void Snapshots::request(const std::string& name) { read_again(name, false); }
+
+void Snapshots::read_again(const std::string& name, bool unpublished) {
+  Table* table = find(name);
+  if (table == nullptr) return;
+  table->absent = false;
+  table->progress.snapshotting = true;
+  table->progress.next_from.clear();
+  table->asked.clear();
+  if (unpublished) {
+    table->must_wait = true;
+    stop_reading(*table);
+  } else if (table->reader) {
+    table->reader->restart({});
+  }
+}
+
+bool Snapshots::is_due(const std::string& name) const {
+  const Table* table = find(name);
+  return table != nullptr && table->progress.snapshotting;
+}
+
+std::pair<std::uint64_t, Oid> Snapshots::logged(const std::string& name) const {
+  const Table* table = find(name);
+  if (table == nullptr) return {0, 0};
+  return {table->progress.fingerprint, table->oid};
+}
+
+void Snapshots::keep_reading() {
+  if (!snapshotting()) {
+    remembering_ = ready_ = false;
+    recent_.forget_all();
+    return;
+  }
+  remembering_ = true;
+  int reading = 0;
+  for (Table& table : tables_) {
+    if (!table.reader) continue;
+    table.reader->check();
+    ++reading;
+  }
+  for (Table& table : tables_) {
+    if (reading >= options_.tables_at_once) return;
+    if (table.reader || !table.progress.snapshotting) continue;
+    ChunkReader::Options options;
+    options.address = options_.address;
+    options.application = options_.application;
+    options.table = table.request;
+    options.slot = options_.slot;
+    options.session = options_.session;
+    options.number = table.reader_number = ++readers_;
+    options.wait_for_running = table.must_wait || !ready_;
+    table.reader = std::make_unique<ChunkReader>(std::move(options), table.progress.next_from);
+    ++reading;
+  }
+}
+
+std::string Snapshots::waits_for() {
+  for (Table& table : tables_) {
+    if (!table.reader) continue;
+    std::string what = table.reader->waits_for();
+    if (!what.empty()) return table.request.name + " waits for " + what;
+  }
+  return "";
+}
+
+void Snapshots::begin(std::uint32_t xid) {
+  if (remembering_) recent_.begin(xid);
+}
+
+void Snapshots::meet(const StreamTable& table, Transactions& out) {
+  Table* known = find(table.name);
+  if (known == nullptr) return;
+  known->absent = false;
+  if (known->progress.fingerprint == table.fingerprint && known->oid == table.oid) return;
+  const bool first = known->progress.fingerprint == 0;
+  out.schema(table.schema, true);
+  known->progress.fingerprint = table.fingerprint;
+  known->oid = table.oid;
+  if (first && known->progress.snapshotting && known->progress.next_from.empty()) {
+    // The chunks to come have this schema, or bring their own.
+    return;
+  }
+  read_again(table.name, false);
+  if (remembering_) recent_.whole_table(table.name);
+}
+
+void Snapshots::change(const StreamTable& table, const Row& key_before, const Row& after) {
+  if (!remembering_) return;
+  Table* known = find(table.name);
+  if (known == nullptr || !known->progress.snapshotting) return;
+  std::vector<int> unchanged;
+  for (std::size_t i = 0; i < after.size(); ++i) {
+    if (after[i].is_unchanged()) unchanged.push_back(static_cast<int>(i));
+  }
+  Row key = table.schema.key_of(after);
+  if (!unchanged.empty() && key_before != key && !key_before.empty()) {
+    // It may come from where no chunk has been to where one was.
+    known->asked.insert(state::encode_row(key));
+    if (known->reader) known->reader->ask({key});
+  }
+  recent_.change(table.name, key_before, key, std::move(unchanged));
+}
+
+void Snapshots::deletion(const StreamTable& table, const Row& key_before) {
+  if (!remembering_) return;
+  const Table* known = find(table.name);
+  if (known == nullptr || !known->progress.snapshotting) return;
+  recent_.change(table.name, key_before, {}, {});
+}
+
+void Snapshots::truncation(const StreamTable& table) {
+  if (remembering_) recent_.whole_table(table.name);
+}
+
+void Snapshots::gone(const std::string& name, Transactions& out) {
+  Table* table = find(name);
+  if (table == nullptr || table->absent) return;
+  if (table->progress.fingerprint != 0) {
+    state::TableSchema none;
+    none.name = name;
+    out.schema(std::move(none), false);
+  }
+  stop_reading(*table);
+  table->progress = {name, 0, false, {}};
+  table->oid = 0;
+  table->absent = true;
+  table->asked.clear();
+}
+
+void Snapshots::publish(std::uint64_t reader, std::uint64_t number, Transactions& out) {
+  Table* table = of_reader(reader);
+  if (table == nullptr) return;
+  std::optional<ReadChunk> chunk = table->reader->take(number);
+  if (!chunk) return;
+  RecentChanges::Unseen unseen = recent_.unseen(table->request.name, chunk->view);
+  table->seen = chunk->view;
+  ready_ = true;
+  table->must_wait = false;
+  forget_seen();
+  if (unseen.whole_table) {
+    // What the chunk shows is no longer there.
+    for (const Row& key : chunk->asked) table->reader->ask({key});
+    if (chunk->asked.empty()) table->reader->restart(table->progress.next_from);
+    return;
+  }
+  if (chunk->asked.empty()) {
+    publish_range(*table, std::move(*chunk), unseen, out);
+  } else {
+    publish_asked(*table, std::move(*chunk), unseen, out);
+  }
+}
+
+void Snapshots::publish_range(Table& table, ReadChunk chunk, const RecentChanges::Unseen& unseen,
+                              Transactions& out) {
+  const std::uint64_t fingerprint = chunk.schema.fingerprint();
+  const bool same = fingerprint == table.progress.fingerprint && chunk.oid == table.oid;
+  if ((!same && !chunk.from.empty()) || (same && chunk.from != table.progress.next_from)) {
+    table.progress.next_from.clear();
+    table.reader->restart({});
+    return;
+  }
+  if (chunk.to.empty() && !table.asked.empty()) {
+    // The table is not whole before those are there.
+    table.reader->restart(chunk.from);
+    return;
+  }
+  const std::string& name = table.request.name;
+  if (!same) {
+    out.schema(chunk.schema, true);
+    table.progress.fingerprint = fingerprint;
+    table.oid = chunk.oid;
+  }
+  std::vector<Row> touched;
+  bool fill = false;
+  for (const auto& [identity, key] : unseen.keys) {
+    touched.push_back(key.key);
+    fill = fill || !key.unchanged.empty();
+  }
+  std::vector<std::pair<Row, Row>> fills;  // key, row
+  if (fill) {
+    for (const Row& row : chunk.rows) {
+      Row key = chunk.schema.key_of(row);
+      auto found = unseen.keys.find(state::encode_row(key));
+      if (found == unseen.keys.end() || found->second.unchanged.empty()) continue;
+      fills.emplace_back(key, partial(chunk.schema, key, row, found->second.unchanged));
+    }
+  }
+  const bool last = chunk.to.empty();
+  table.progress.next_from = chunk.to;
+  out.chunk(name, std::move(chunk.from), std::move(chunk.to), std::move(chunk.rows),
+            std::move(touched));
+  for (auto& [key, row] : fills) out.change(name, state::Op::kUpdate, {}, std::move(row));
+  if (last) finish(table);
+}
+
+void Snapshots::publish_asked(Table& table, ReadChunk chunk, const RecentChanges::Unseen& unseen,
+                              Transactions& out) {
+  if (chunk.schema.fingerprint() != table.progress.fingerprint) {
+    // The table is read from its start anyway.
+    table.asked.clear();
+    return;
+  }
+  const std::string& name = table.request.name;
+  std::unordered_map<std::string, Row> rows;
+  for (Row& row : chunk.rows) {
+    std::string identity = state::encode_row(chunk.schema.key_of(row));
+    rows.emplace(std::move(identity), std::move(row));
+  }
+  std::vector<Row> again;
+  for (const Row& key : chunk.asked) {
+    const std::string identity = state::encode_row(key);
+    auto later = unseen.keys.find(identity);
+    if (later != unseen.keys.end() && later->second.moved_unknown) {
+      again.push_back(key);
+      continue;
+    }
+    table.asked.erase(identity);
+    auto row = rows.find(identity);
+    if (row == rows.end()) continue;
+    if (later == unseen.keys.end()) {
+      out.change(name, state::Op::kUpdate, {}, std::move(row->second));
+    } else if (!later->second.unchanged.empty()) {
+      out.change(name, state::Op::kUpdate, {},
+                 partial(chunk.schema, key, row->second, later->second.unchanged));
+    }
+  }
+  if (!again.empty()) table.reader->ask(std::move(again));
+}
+
+void Snapshots::finish(Table& table) {
+  stop_reading(table);
+  table.progress.snapshotting = false;
+  table.progress.next_from.clear();
+}
+
+void Snapshots::stop_reading(Table& table) {
+  table.reader.reset();
+  table.reader_number = 0;
+  table.seen.reset();
+}
+
+// Readers take their views one after the other, so what a reader's newest chunk saw, its later ones
+// will see.
+void Snapshots::forget_seen() {
+  for (const Table& table : tables_) {
+    if (table.reader && !table.seen) return;
+  }
+  std::vector<const Visibility*> views;
+  for (const Table& table : tables_) {
+    if (table.reader) views.push_back(&*table.seen);
+  }
+  recent_.forget(views);
+}
+
+Snapshots::Table* Snapshots::find(const std::string& name) {
+  for (Table& table : tables_) {
+    if (table.request.name == name) return &table;
+  }
+  return nullptr;
+}
+
+const Snapshots::Table* Snapshots::find(const std::string& name) const {
+  return const_cast<Snapshots*>(this)->find(name);
+}
+
+Snapshots::Table* Snapshots::of_reader(std::uint64_t number) {
+  for (Table& table : tables_) {
+    if (table.reader && table.reader_number == number) return &table;
+  }
+  return nullptr;
+}
+
+}  // namespace tandem::capture::postgres

@@ -1,0 +1,100 @@
+// How far each captured table is: the schema last logged, and the snapshot that is under way.
+//
+// Starts the readers of chunks, tells them what the stream did, and publishes a chunk when its
+// message comes by. docs/postgres-capture.md, "Chunks". One thread: the one that reads the stream.
+// Errors: those of the readers.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "capture/postgres/chunk_reader.h"
+#include "capture/postgres/recent_changes.h"
+#include "capture/postgres/source_state.h"
+#include "capture/postgres/stream_tables.h"
+#include "capture/source.h"
+
+namespace tandem::capture::postgres {
+
+struct SnapshotOptions {
+  ServerAddress address;
+  std::string application;
+  std::string slot, session;
+  int tables_at_once = 2;
+};
+
+class Snapshots {
+ public:
+  Snapshots(const std::vector<TableRequest>& requests, SnapshotOptions options);
+
+  /// Takes over what a checkpoint says; none: nothing was ever logged.
+  void restore(const std::optional<state::Checkpoint>& checkpoint,
+               const std::optional<SourceState>& state);
+  void save(state::Checkpoint& checkpoint, SourceState& state) const;
+
+  bool snapshotting() const;
+  void request(const std::string& table);
+  /// The table is to be read from its start. `unpublished`: changes of transactions that run now
+  /// may be missing from the stream.
+  void read_again(const std::string& table, bool unpublished);
+  /// Whether the table is to be read.
+  bool is_due(const std::string& table) const;
+  /// The table's schema as logged: its fingerprint and oid. Zeros: none.
+  std::pair<std::uint64_t, Oid> logged(const std::string& table) const;
+  /// Starts readers where tables wait for one, and throws what ended one.
+  void keep_reading();
+  /// What keeps the first chunks waiting, for people; "" if nothing does.
+  std::string waits_for();
+
+  // What the stream brings, in its order.
+  void begin(std::uint32_t xid);
+  /// Logs the schema before the table's first change under it, and reads the table again if it is
+  /// another one than before.
+  void meet(const StreamTable& table, Transactions& out);
+  void change(const StreamTable& table, const state::Row& key_before, const state::Row& after);
+  void deletion(const StreamTable& table, const state::Row& key_before);
+  void truncation(const StreamTable& table);
+  /// The table is gone from the server.
+  void gone(const std::string& table, Transactions& out);
+  /// The message of a chunk came by.
+  void publish(std::uint64_t reader, std::uint64_t chunk, Transactions& out);
+
+ private:
+  struct Table {
+    TableRequest request;
+    state::TableProgress progress;
+    Oid oid = 0;
+    bool absent = false;     // gone from the server
+    bool must_wait = false;  // for transactions that were running
+    std::unique_ptr<ChunkReader> reader;
+    std::uint64_t reader_number = 0;
+    std::optional<Visibility> seen;  // by the reader's newest chunk
+    std::set<std::string> asked;     // keys to be read by themselves, encoded
+  };
+
+  Table* find(const std::string& name);
+  const Table* find(const std::string& name) const;
+  Table* of_reader(std::uint64_t number);
+  void finish(Table& table);
+  void stop_reading(Table& table);
+  void forget_seen();
+  void publish_range(Table& table, ReadChunk chunk, const RecentChanges::Unseen& unseen,
+                     Transactions& out);
+  void publish_asked(Table& table, ReadChunk chunk, const RecentChanges::Unseen& unseen,
+                     Transactions& out);
+
+  const SnapshotOptions options_;
+  std::vector<Table> tables_;
+  RecentChanges recent_;
+  bool remembering_ = false;  // recent_ has every transaction since it was set
+  bool ready_ = false;        // what ran when remembering began has ended
+  std::uint64_t readers_ = 0;
+};
+
+}  // namespace tandem::capture::postgres

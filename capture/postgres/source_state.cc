@@ -1,0 +1,80 @@
+// The form: encode_row of (1, system, database, slot, timeline, epoch, then name and oid of each
+// table).
+#include "capture/postgres/source_state.h"
+
+#include "state/error.h"
+#include "state/value.h"
+
+namespace tandem::capture::postgres {
+namespace {
+
+constexpr std::int64_t kForm = 1;
+constexpr std::size_t kFixed = 6;
+
+state::Value number(std::uint64_t value) {
+  return state::Value::integer(static_cast<std::int64_t>(value));
+}
+
+}  // namespace
+
+std::string SourceState::encode() const {
+  state::Row row = {
+      state::Value::integer(kForm), state::Value::text(system), state::Value::text(database),
+      state::Value::text(slot),     number(timeline),           number(epoch)};
+  for (const auto& [name, oid] : tables) {
+    row.push_back(state::Value::text(name));
+    row.push_back(number(oid));
+  }
+  return state::encode_row(row);
+}
+
+std::optional<SourceState> SourceState::decode(const std::string& bytes) {
+  state::Row row;
+  try {
+    row = state::decode_row(bytes);
+  } catch (const state::Error&) {
+    return std::nullopt;
+  }
+  if (row.size() < kFixed || row.size() % 2 != kFixed % 2 ||
+      row[0] != state::Value::integer(kForm)) {
+    return std::nullopt;
+  }
+  SourceState state;
+  state.system = row[1].bytes();
+  state.database = row[2].bytes();
+  state.slot = row[3].bytes();
+  state.timeline = static_cast<std::uint64_t>(row[4].as_integer());
+  state.epoch = static_cast<std::uint64_t>(row[5].as_integer());
+  for (std::size_t i = kFixed; i + 1 < row.size(); i += 2) {
+    state.tables[row[i].bytes()] = static_cast<Oid>(row[i + 1].as_integer());
+  }
+  return state;
+}
+
+std::string reason_for_gap(const std::optional<SourceState>& before, Lsn position,
+                           const ServerState& now) {
+  if (!before) return "the log's checkpoint cannot be read by this version";
+  if (before->system != now.system)
+    return "another PostgreSQL server stands at the source's address";
+  if (before->database != now.database) return "the source is another database of the server";
+  if (!now.slot_was_lost.empty()) return now.slot_was_lost;
+  if (now.slot_is_new) {
+    return before->slot == now.slot ? "the replication slot " + now.slot + " was gone"
+                                    : "the replication slot is another one, " + now.slot;
+  }
+  if (before->epoch < now.since) {
+    return "the source was restored, or another log was fed from it since this log left it, this "
+           "log was put back from an older copy, or a fenced agent wrote late";
+  }
+  if (now.confirmed > position) {
+    return "the slot has let go of changes up to " + to_text(now.confirmed) +
+           ", but the log holds them only up to " + to_text(position);
+  }
+  if (now.newest < position) {
+    return "the server's log ends at " + to_text(now.newest) + ", and this one is at " +
+           to_text(position) + " already: the source was restored";
+  }
+  return "";
+}
+
+}  // namespace tandem::capture::postgres

@@ -1,0 +1,46 @@
+// What a checkpoint remembers of the server (Checkpoint::source_state), and how a claim finds out
+// whether it is still the same and whether anybody else has had it meanwhile.
+//
+// Plain values and functions.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "capture/postgres/pgoutput.h"
+#include "capture/postgres/type_catalog.h"
+
+namespace tandem::capture::postgres {
+
+struct SourceState {
+  std::string system;  // the cluster's system identifier
+  std::string database;
+  std::string slot;
+  std::uint64_t timeline = 0;
+  std::uint64_t epoch = 0;
+  std::map<std::string, Oid> tables;  // that the logged schemas are of
+
+  std::string encode() const;
+  /// Nothing if this version does not know the form.
+  static std::optional<SourceState> decode(const std::string& bytes);
+};
+
+/// The server as a claim found it.
+struct ServerState {
+  std::string system, database, slot;
+  std::uint64_t timeline = 0;
+  Lsn newest = 0;     // end of what is written
+  Lsn confirmed = 0;  // of the slot
+  bool slot_is_new = false;
+  std::string slot_was_lost;  // why an earlier slot was given up, "" if it was not
+  /// The first epoch of an unbroken chain of claims; 0: the server keeps no owner row.
+  std::uint64_t since = 0;
+};
+
+/// Why the log cannot go on behind `position`, "" if it can.
+std::string reason_for_gap(const std::optional<SourceState>& before, Lsn position,
+                           const ServerState& now);
+
+}  // namespace tandem::capture::postgres

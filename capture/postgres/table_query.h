@@ -1,0 +1,43 @@
+// Reads rows of one table, for chunks and for verify: by key range and by keys.
+//
+// All within a transaction of the caller's. One thread, as its connection. Errors: those of the
+// connection; Error if the table cannot be captured.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "capture/postgres/catalog.h"
+#include "capture/postgres/connection.h"
+#include "capture/source.h"
+#include "state/record.h"
+
+namespace tandem::capture::postgres {
+
+class TableQuery {
+ public:
+  TableQuery(Connection& connection, const SourceTable& table);
+
+  /// Keeps others from emptying or altering the table until the transaction ends.
+  void lock();
+  /// Reads by these columns instead of the catalog's.
+  void use(const state::TableSchema& schema) { schema_ = schema; }
+
+  /// Appends the rows behind the key `from` (empty: from the start) in key order, `limit` at most.
+  /// Returns how many bytes of text they were.
+  std::size_t read_range(const state::Row& from, std::size_t limit, std::vector<state::Row>& rows);
+  /// Appends the rows that have one of the keys.
+  void read_keys(const std::vector<state::Row>& keys, std::vector<state::Row>& rows);
+
+ private:
+  std::string columns() const;
+  std::string key_columns() const;
+  std::string key_literal(const state::Row& key) const;
+  std::size_t copy(const std::string& select, std::vector<state::Row>& rows);
+
+  Connection& connection_;
+  const std::string name_, from_clause_;  // quoted
+  state::TableSchema schema_;
+};
+
+}  // namespace tandem::capture::postgres
