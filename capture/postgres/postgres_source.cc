@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "capture/postgres/catalog.h"
+#include "capture/postgres/catalog_watch.h"
 #include "capture/postgres/installation.h"
 #include "capture/postgres/ownership.h"
 #include "capture/postgres/replication_stream.h"
@@ -133,6 +134,7 @@ class PostgresSource : public Source {
           word(random_word()),
           stream(address, application_of(options), options.slot, publications, stop),
           tables(requests),
+          watch(requests, options.publication),
           snapshots(requests, {address, application_of(options), options.slot, word,
                                options.snapshot_tables}) {}
 
@@ -140,6 +142,7 @@ class PostgresSource : public Source {
     const std::string word;  // in messages of this session
     ReplicationStream stream;
     StreamTables tables;
+    CatalogWatch watch;
     Snapshots snapshots;
     SourceState state;   // of this server; without the tables
     ServerState server;  // as the claim found it
@@ -260,6 +263,7 @@ void PostgresSource::look() {
   Session& now = session();
   now.look_at = steady_clock::now() + kLookEvery;
   ownership().check(now.sql);
+  if (!now.watch.changed(now.sql)) return;
   TypeCatalog types;
   const std::vector<std::string> added = keep_published(now.sql, names(), requests_);
   bool tell = false;
