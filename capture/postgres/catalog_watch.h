@@ -19,6 +19,8 @@ class CatalogWatch {
 
   /// True on the first call, and whenever the catalog is not as it was at the last.
   bool changed(Connection& connection);
+  /// The next call is as the first.
+  void forget() { last_.clear(); }
 
  private:
   std::string names_, last_parts_, publications_;  // arrays as the server reads them

@@ -14,6 +14,7 @@
 #include "capture/postgres/catalog_watch.h"
 #include "capture/postgres/installation.h"
 #include "capture/postgres/ownership.h"
+#include "capture/postgres/preflight.h"
 #include "capture/postgres/replication_stream.h"
 #include "capture/postgres/slot.h"
 #include "capture/postgres/snapshots.h"
@@ -70,7 +71,10 @@ class PostgresSource : public Source {
     return to_catalog(read_tables(connection, types, requests_));
   }
 
-  std::vector<Finding> check() override { return {}; }
+  std::vector<Finding> check() override {
+    return check_postgres(address_of(options_), application_of(options_), options_.slot,
+                          options_.publication, requests_);
+  }
 
   void install(std::stop_token stop) override {
     Connection connection = connect(std::move(stop));
@@ -299,6 +303,8 @@ bool PostgresSource::poll(milliseconds wait, std::stop_token stop, Transactions&
   for (;;) {
     if (steady_clock::now() >= now.look_at) look();
     now.snapshots.keep_reading();
+    // What a table became while it was read is found by looking once more.
+    if (now.snapshots.has_finished()) now.watch.forget();
     while (now.frames && now.next_frame < now.frames->size()) {
       if (take(now.frames->frame(now.next_frame++), out)) return true;
     }

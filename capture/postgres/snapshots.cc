@@ -301,6 +301,7 @@ void Snapshots::publish_asked(Table& table, ReadChunk chunk, const RecentChanges
 
 void Snapshots::finish(Table& table) {
   stop_reading(table);
+  finished_ = true;
   table.progress.snapshotting = false;
   table.progress.next_from.clear();
 }

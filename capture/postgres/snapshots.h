@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "capture/postgres/chunk_reader.h"
@@ -49,6 +50,8 @@ class Snapshots {
   std::pair<std::uint64_t, Oid> logged(const std::string& table) const;
   /// Starts readers where tables wait for one, and throws what ended one.
   void keep_reading();
+  /// Whether a table has been read to its end since the last call.
+  bool has_finished() { return std::exchange(finished_, false); }
   /// What keeps the first chunks waiting, for people; "" if nothing does.
   std::string waits_for();
 
@@ -94,6 +97,7 @@ class Snapshots {
   RecentChanges recent_;
   bool remembering_ = false;  // recent_ has every transaction since it was set
   bool ready_ = false;        // what ran when remembering began has ended
+  bool finished_ = false;
   std::uint64_t readers_ = 0;
 };
 
