@@ -218,17 +218,44 @@ class Gathering {
   std::map<Oid, std::size_t> places_;
 };
 
-std::optional<SourceTable> read_one(Connection& connection, TypeCatalog& types,
-                                    const std::string& condition, const std::string& parameter,
-                                    const TableRequest& request) {
-  Gathering gathering(connection);
-  gathering.add_tables(condition, {parameter});
-  if (gathering.facts().empty()) return std::nullopt;
-  gathering.add_indexes();
-  gathering.add_partitions();
-  gathering.learn_types(types);
-  return describe_table(gathering.facts().front(), types, request);
+// As an array's text, quoted.
+std::string array_of(const std::vector<std::string>& texts) {
+  std::string array = "{";
+  for (const std::string& text : texts) {
+    array += array.size() > 1 ? ",\"" : "\"";
+    for (char c : text) {
+      if (c == '"' || c == '\\') array += '\\';
+      array += c;
+    }
+    array += '"';
+  }
+  return array + "}";
 }
+
+// Every schema and table that the names can mean; each dot may be the one between the two.
+class Candidates {
+ public:
+  void add(const std::string& name) {
+    add("public", name);
+    for (std::size_t dot = name.find('.'); dot != std::string::npos;
+         dot = name.find('.', dot + 1)) {
+      add(name.substr(0, dot), name.substr(dot + 1));
+    }
+  }
+  static constexpr char kCondition[] =
+      "(c.relname, n.nspname) IN (SELECT * FROM unnest($1::name[], $2::name[]))";
+  std::vector<Parameter> parameters() const { return {array_of(tables_), array_of(schemas_)}; }
+
+ private:
+  void add(std::string schema, std::string table) {
+    // The server would cut a longer name off, and find another table by it.
+    constexpr std::size_t kLongestName = 63;
+    if (schema.size() > kLongestName || table.size() > kLongestName) return;
+    schemas_.push_back(std::move(schema));
+    tables_.push_back(std::move(table));
+  }
+  std::vector<std::string> schemas_, tables_;
+};
 
 // The replica has one table for names that differ by the case of letters alone.
 void refuse_twins(std::vector<SourceTable>& tables, const std::vector<bool>& captured) {
@@ -248,15 +275,50 @@ void refuse_twins(std::vector<SourceTable>& tables, const std::vector<bool>& cap
 
 }  // namespace
 
+std::vector<SourceTable> read_requested(Connection& connection, TypeCatalog& types,
+                                        const std::vector<TableRequest>& requests) {
+  Candidates candidates;
+  for (const TableRequest& request : requests) candidates.add(canonical_table_name(request.name));
+  Gathering gathering(connection);
+  gathering.add_tables(Candidates::kCondition, candidates.parameters());
+  gathering.leave_out([&](const TableFacts& table) {
+    const std::string name = table_name(table.schema, table.name);
+    return std::none_of(requests.begin(), requests.end(), [&](const TableRequest& request) {
+      return canonical_table_name(request.name) == name;
+    });
+  });
+  if (gathering.facts().empty()) return {};
+  gathering.add_indexes();
+  gathering.add_partitions();
+  gathering.learn_types(types);
+  std::vector<SourceTable> tables;
+  for (const TableRequest& request : requests) {
+    for (const TableFacts& facts : gathering.facts()) {
+      if (table_name(facts.schema, facts.name) == canonical_table_name(request.name)) {
+        tables.push_back(describe_table(facts, types, request));
+      }
+    }
+  }
+  refuse_twins(tables, std::vector<bool>(tables.size(), true));
+  return tables;
+}
+
 std::optional<SourceTable> read_table(Connection& connection, TypeCatalog& types,
                                       const TableRequest& request) {
-  return read_one(connection, types, name_in_sql("n.nspname", "c.relname") + " = $1",
-                  canonical_table_name(request.name), request);
+  std::vector<SourceTable> tables = read_requested(connection, types, {request});
+  if (tables.empty()) return std::nullopt;
+  return std::move(tables.front());
 }
 
 std::optional<SourceTable> read_table(Connection& connection, TypeCatalog& types, Oid oid,
                                       const TableRequest& request) {
-  return read_one(connection, types, "c.oid = $1", std::to_string(oid), request);
+  Gathering gathering(connection);
+  gathering.add_tables("c.oid = $1", {std::to_string(oid)});
+  if (gathering.facts().empty()) return std::nullopt;
+  gathering.add_indexes();
+  gathering.add_partitions();
+  gathering.learn_types(types);
+  return describe_table(gathering.facts().front(), types, request);
 }
 
 std::vector<SourceTable> read_tables(Connection& connection, TypeCatalog& types,

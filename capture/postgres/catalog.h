@@ -20,8 +20,13 @@ namespace tandem::capture::postgres {
 std::vector<SourceTable> read_tables(Connection& connection, TypeCatalog& types,
                                      const std::vector<TableRequest>& requests);
 
-/// One table by the request's name, nothing if there is none. Two queries, three for a partitioned
-/// table; one more when there are types that `types` does not know yet. Leaves foreign keys out.
+/// The tables of the requests that are there, in the requests' order. Two queries, three if one of
+/// them is partitioned; a few more when there are types that `types` does not know yet, so keep
+/// `types` as long as the connection. Leaves foreign keys out.
+std::vector<SourceTable> read_requested(Connection& connection, TypeCatalog& types,
+                                        const std::vector<TableRequest>& requests);
+
+/// One table, nothing if it is not there.
 std::optional<SourceTable> read_table(Connection& connection, TypeCatalog& types,
                                       const TableRequest& request);
 /// The same by oid, whatever its name has become.

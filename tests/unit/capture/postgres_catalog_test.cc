@@ -80,6 +80,23 @@ TEST_F(PostgresCatalog, OneTableByNameAndByOid) {
   EXPECT_EQ(song->table.schema.name, "song");
 }
 
+TEST_F(PostgresCatalog, RequestedTablesUnderWhateverName) {
+  play(
+      "CREATE SCHEMA a; CREATE SCHEMA \"a.b\"; CREATE TABLE a.\"b.c\" (id int PRIMARY KEY); "
+      "CREATE TABLE \"a.x\" (id int PRIMARY KEY); CREATE TABLE \"q\"\"u\\o\" (id int PRIMARY KEY); "
+      "CREATE TABLE plain (id int PRIMARY KEY)");
+  std::vector<std::string> names;
+  for (const SourceTable& table :
+       read_requested(sql(), types_,
+                      {TableRequest{"plain"}, TableRequest{"a.x"}, TableRequest{"public.a.x"},
+                       TableRequest{"a.b.c"}, TableRequest{"q\"u\\o"}, TableRequest{"a.b"},
+                       TableRequest{std::string(70, 'p')}, TableRequest{""}})) {
+    names.push_back(table.table.schema.name);
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"plain", "public.a.x", "a.b.c", "q\"u\\o"}));
+  EXPECT_TRUE(read_requested(sql(), types_, {}).empty());
+}
+
 TEST_F(PostgresCatalog, WhatTypesMean) {
   play(
       "CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE DOMAIN small AS int CHECK (VALUE < 9);"
