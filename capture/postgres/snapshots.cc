@@ -122,6 +122,9 @@ void Snapshots::keep_reading() {
     options.number = table.reader_number = ++readers_;
     options.wait_for_running = table.must_wait || !ready_;
     table.reader = std::make_unique<ChunkReader>(std::move(options), table.progress.next_from);
+    std::vector<Row> asked;
+    for (const std::string& key : table.asked) asked.push_back(state::decode_row(key));
+    if (!asked.empty()) table.reader->ask(std::move(asked));
     ++reading;
   }
 }
@@ -287,13 +290,14 @@ void Snapshots::publish_asked(Table& table, ReadChunk chunk, const RecentChanges
       continue;
     }
     table.asked.erase(identity);
-    auto row = rows.find(identity);
-    if (row == rows.end()) continue;
+    // Taken out: the same key may have been asked for twice.
+    auto row = rows.extract(identity);
+    if (row.empty()) continue;
     if (later == unseen.keys.end()) {
-      out.change(name, state::Op::kUpdate, {}, std::move(row->second));
+      out.change(name, state::Op::kUpdate, {}, std::move(row.mapped()));
     } else if (!later->second.unchanged.empty()) {
       out.change(name, state::Op::kUpdate, {},
-                 partial(chunk.schema, key, row->second, later->second.unchanged));
+                 partial(chunk.schema, key, row.mapped(), later->second.unchanged));
     }
   }
   if (!again.empty()) table.reader->ask(std::move(again));
