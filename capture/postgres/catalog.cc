@@ -23,7 +23,7 @@ std::string query_of_tables(const std::string& condition) {
          " FROM pg_class r JOIN pg_namespace rn ON rn.oid = r.relnamespace "
          "WHERE r.oid = pg_partition_root(c.oid)) END, greatest(c.reltuples, 0)::bigint, "
          "a.attname, format_type(a.atttypid, a.atttypmod), a.attnum, a.atttypid, a.atttypmod, "
-         "a.attcollation, a.attnotnull, a.attgenerated <> '' "
+         "a.attcollation, a.attnotnull, a.attgenerated <> '', c.relfilenode "
          "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
          "LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
          "WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm') AND " +
@@ -44,7 +44,8 @@ constexpr char kPartitions[] =
     "SELECT tree.root, i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.part "
     "WHERE NOT i.inhdetachpending) "
     "SELECT tree.root, l.oid, l.oid::regclass::text, l.relkind, l.relpersistence, l.relreplident, "
-    "greatest(l.reltuples, 0)::bigint, a.attname FROM tree JOIN pg_class l ON l.oid = tree.part "
+    "greatest(l.reltuples, 0)::bigint, a.attname, l.relfilenode FROM tree JOIN pg_class l ON l.oid "
+    "= tree.part "
     "LEFT JOIN pg_index i ON i.indrelid = l.oid AND i.indimmediate AND i.indisvalid "
     "AND CASE l.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident END "
     "LEFT JOIN pg_attribute a ON a.attrelid = l.oid "
@@ -97,6 +98,7 @@ class Gathering {
       if (facts_.empty() || facts_.back().oid != oid) {
         TableFacts made;
         made.oid = oid;
+        made.file = oid_of(rows, row, 17);
         made.schema = rows.text(row, 1);
         made.name = rows.text(row, 2);
         made.kind = letter(rows, row, 3);
@@ -160,11 +162,14 @@ class Gathering {
       std::vector<TableFacts::Partition>& partitions = table.partitions;
       if (oid_of(rows, row, 1) != last) {
         last = oid_of(rows, row, 1);
-        partitions.push_back({rows.text(row, 2),
-                              letter(rows, row, 3),
-                              letter(rows, row, 4),
-                              letter(rows, row, 5),
-                              {}});
+        TableFacts::Partition partition;
+        partition.name = rows.text(row, 2);
+        partition.oid = last;
+        partition.file = oid_of(rows, row, 8);
+        partition.kind = letter(rows, row, 3);
+        partition.persistence = letter(rows, row, 4);
+        partition.identity = letter(rows, row, 5);
+        partitions.push_back(std::move(partition));
         table.estimated_rows += rows.integer(row, 6);
       }
       if (!rows.is_null(row, 7)) partitions.back().identity_columns.push_back(rows.text(row, 7));

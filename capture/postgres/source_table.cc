@@ -271,6 +271,22 @@ std::string refusal_of_partitions(const TableFacts& facts, const SourceTable& ma
   return "";
 }
 
+// FNV-1a over all files, the partitions in their order. Stable, since it may be kept in the log.
+std::uint64_t hash_of_storage(const TableFacts& facts) {
+  std::uint64_t hash = 0xcbf29ce484222325U;
+  auto add = [&hash](Oid number) {
+    for (unsigned shift = 0; shift < 32; shift += 8) {
+      hash = (hash ^ (number >> shift & 0xffU)) * 0x100000001b3U;
+    }
+  };
+  add(facts.file);
+  for (const TableFacts::Partition& partition : facts.partitions) {
+    add(partition.oid);
+    add(partition.file);
+  }
+  return hash;
+}
+
 void describe_columns(const TableFacts& facts, const TypeCatalog& types, SourceTable& made) {
   for (const TableFacts::Column& each : facts.columns) {
     if (each.generated) {
@@ -348,6 +364,7 @@ SourceTable describe_table(const TableFacts& facts, const TypeCatalog& types,
   made.identity = facts.identity;
   made.row_security = facts.row_security;
   made.insert_only = request.insert_only;
+  made.storage = hash_of_storage(facts);
   CatalogTable& table = made.table;
   table.schema.name = table_name(facts.schema, facts.name);
   table.estimated_rows = facts.estimated_rows;

@@ -36,10 +36,13 @@ struct TableFacts {
   /// A leaf of a partitioned table.
   struct Partition {
     std::string name;
+    Oid oid = 0;
+    Oid file = 0;  // pg_class.relfilenode
     char kind = 'r', persistence = 'p', identity = 'd';
     std::vector<std::string> identity_columns;  // of `identity` d and i
   };
   Oid oid = 0;
+  Oid file = 0;  // pg_class.relfilenode
   std::string schema, name;
   char kind = 'r';         // pg_class.relkind
   char persistence = 'p';  // pg_class.relpersistence
@@ -60,6 +63,11 @@ struct SourceTable {
   char identity = 'd';       // f: the stream names all columns of the row before
   bool row_security = false;
   bool insert_only = false;
+  /// A hash over the files that hold its rows. If it is another than when the table was read, rows
+  /// may have changed without a word in the stream: it was rewritten (ALTER COLUMN … USING), was
+  /// unlogged for a while, or a partition was attached, detached, dropped, or emptied by itself.
+  /// VACUUM FULL, CLUSTER and TRUNCATE change it as well.
+  std::uint64_t storage = 0;
   std::vector<std::string> generated;  // columns that are left out
   CatalogTable table;
 

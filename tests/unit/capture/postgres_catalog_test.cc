@@ -160,6 +160,33 @@ TEST_F(PostgresCatalog, PartitionsBelongToTheirTable) {
       << sale->table.refusal;
 }
 
+TEST_F(PostgresCatalog, StorageTellsOfChangesThatTheStreamDoesNot) {
+  play(
+      "CREATE TABLE t (id int PRIMARY KEY, n int); "
+      "CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id);"
+      "CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);"
+      "CREATE TABLE p2 (id int PRIMARY KEY)");
+  auto storage = [&](const char* name) {
+    return read_table(sql(), types_, TableRequest{name}).value().storage;
+  };
+  std::uint64_t last = storage("t");
+  for (const char* silent : {"INSERT INTO t SELECT generate_series(1, 100), 1",
+                             "ALTER TABLE t ADD COLUMN m int DEFAULT 5", "VACUUM t", "ANALYZE t"}) {
+    play(silent);
+    EXPECT_EQ(storage("t"), last) << silent;
+  }
+  play("ALTER TABLE t ALTER COLUMN n TYPE int USING n + 1");
+  EXPECT_NE(storage("t"), last);
+  last = storage("p");
+  for (const char* statement :
+       {"TRUNCATE p1", "ALTER TABLE p ATTACH PARTITION p2 FOR VALUES FROM (10) TO (20)",
+        "ALTER TABLE p DETACH PARTITION p1", "DROP TABLE p2"}) {
+    play(statement);
+    EXPECT_NE(storage("p"), last) << statement;
+    last = storage("p");
+  }
+}
+
 TEST_F(PostgresCatalog, RefusalsThatNeedTheWholeCatalog) {
   play(
       "CREATE TABLE twin (id int PRIMARY KEY); CREATE TABLE \"Twin\" (id int PRIMARY KEY);"

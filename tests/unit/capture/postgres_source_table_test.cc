@@ -167,7 +167,8 @@ TEST(PostgresSourceTable, PartitionsMustNameRowsAsTheirTableDoes) {
   TableFacts facts = facts_of({"a", "b"});
   facts.kind = 'p';
   facts.unique_indexes = {index("track_pkey", {1, 2}, true)};
-  facts.partitions = {{"part_1", 'r', 'p', 'd', {"a", "b"}}, {"part_2", 'r', 'p', 'f', {}}};
+  facts.partitions = {{"part_1", 1, 1, 'r', 'p', 'd', {"a", "b"}},
+                      {"part_2", 2, 2, 'r', 'p', 'f', {}}};
   EXPECT_EQ(describe(facts).table.refusal, "");
   EXPECT_EQ(describe(facts).from_clause(), "\"public\".\"track\"");
   facts.partitions[0].identity_columns = {"a"};
@@ -179,7 +180,7 @@ TEST(PostgresSourceTable, PartitionsMustNameRowsAsTheirTableDoes) {
   EXPECT_EQ(describe(facts).table.refusal, "");
   facts.partitions[0].persistence = 'u';
   expect_refusal(facts, {"part_1", "unlogged"});
-  facts.partitions[0] = {"part_1", 'f', 'p', 'd', {}};
+  facts.partitions[0] = {"part_1", 1, 1, 'f', 'p', 'd', {}};
   expect_refusal(facts, {"part_1", "foreign"});
 }
 
