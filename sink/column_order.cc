@@ -53,8 +53,20 @@ std::string moment_type(const Column& column) {
   return known ? type : "";
 }
 
+/// The digits behind the point that every value has, "" where each has its own: numeric(9,2): "2".
+std::string scale_of(const Column& column) {
+  const std::string& type = column.declared_type;
+  const std::size_t open = type.find('(');
+  if (open == std::string::npos || !type.ends_with(')')) return "";
+  const std::size_t comma = type.find(',', open);
+  if (comma == std::string::npos) return "0";
+  return type.substr(comma + 1, type.size() - comma - 2);
+}
+
+/// Whether equal values of both columns are kept as equal values.
 bool same_form(const Column& a, const Column& b) {
   if (a.form != b.form) return false;
+  if (a.form == ColumnForm::kDecimal) return scale_of(a) == scale_of(b);
   if (a.form != ColumnForm::kTimestamp) return true;
   const std::string one = moment_type(a);
   const std::string other = moment_type(b);

@@ -2,6 +2,8 @@
 // target cannot hold.
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include "document_fixture.h"
 #include "sink/aggregate.h"
 #include "sink/array_text.h"
@@ -285,14 +287,24 @@ TEST_F(SourceForms, JoinsThatWouldMissRowsAreMistakes) {
   EXPECT_NE(mistake_of("price").find("spelt differently"), std::string::npos);
   set("c", "price", "numeric(9,2)", ColumnForm::kDecimal, Comparison::kEquality);
   EXPECT_NE(mistake_of("price=id").find("different forms"), std::string::npos);
+  for (const auto& [theirs, ours, joins] : {std::tuple("numeric(9,2)", "numeric(12,2)", true),
+                                            std::tuple("numeric(9)", "numeric(5,0)", true),
+                                            std::tuple("numeric(9,2)", "numeric(9,3)", false)}) {
+    set("c", "price", theirs, ColumnForm::kDecimal, Comparison::kEquality);
+    set("t", "price", ours, ColumnForm::kDecimal, Comparison::kEquality);
+    EXPECT_EQ(mistake_of("price").empty(), joins) << theirs << " and " << ours;
+  }
   set("c", "at", "timestamp(3) without time zone", ColumnForm::kTimestamp, Comparison::kEquality);
   EXPECT_EQ(mistake_of("at"), "");
   set("c", "at", "timestamp with time zone", ColumnForm::kTimestamp, Comparison::kEquality);
   EXPECT_NE(mistake_of("at").find("different forms"), std::string::npos);
+  set("t", "price", "numeric", ColumnForm::kDecimal, Comparison::kNone);
   DocumentSpec distinct = spec_of(map({}));
   distinct.by = {"price"};
   distinct.item = map({{"PK", text("{price}")}});
-  EXPECT_NE(mistakes(distinct).front().text.find("a document for each"), std::string::npos);
+  const auto found = mistakes(distinct);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_NE(found.front().text.find("a document for each"), std::string::npos);
 }
 
 TEST_F(SourceForms, OrderByCodePointIsAWarning) {
