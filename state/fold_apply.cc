@@ -102,7 +102,8 @@ void Fold::apply_chunk(const Step& step, const Chunk& chunk) {
 void Fold::apply_unordered(TableRows& rows, const Chunk& chunk, bool last) {
   const TableSchema& schema = rows.schema();
   if (chunk.from.empty()) unseen_.fill(schema);
-  pending_written_ += rows.put(chunk, tell_row(schema));
+  // Into an empty table, hardly a row is there before its chunk.
+  pending_written_ += rows.put(chunk, unseen_.empty(schema.name), tell_row(schema));
   for (const Row& row : chunk.rows) unseen_.take_out(schema, schema.key_of(row));
   for (const Row& key : chunk.touched) unseen_.take_out(schema, key);
   if (!last) return;

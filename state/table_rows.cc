@@ -75,6 +75,7 @@ void TableRows::prepare() {
   std::string into = " INTO " + table + "(" + columns + ") VALUES(" + marks + ")";
   find_ = database_.prepare("SELECT " + columns + " FROM " + table + " WHERE " + same_key_);
   insert_ = database_.prepare("INSERT" + into);
+  insert_new_ = database_.prepare("INSERT OR IGNORE" + into);
   respell_ = database_.prepare("INSERT OR REPLACE" + into);
   remove_ = database_.prepare("DELETE FROM " + table + " WHERE " + same_key_);
   std::string select = "SELECT " + columns + " FROM " + table + " WHERE ";
@@ -94,8 +95,8 @@ bool TableRows::keeps_value(int column, const Value& value) const {
 
 // From here on the columns take any value as it is.
 void TableRows::loosen(const std::vector<int>& columns) {
-  for (Statement* statement : {&find_, &insert_, &respell_, &remove_, &range_all_, &range_after_,
-                               &range_until_, &range_between_}) {
+  for (Statement* statement : {&find_, &insert_, &insert_new_, &respell_, &remove_, &range_all_,
+                               &range_after_, &range_until_, &range_between_}) {
     *statement = Statement();
   }
   updates_.clear();
@@ -215,18 +216,26 @@ std::int64_t TableRows::put_changed(const Row& before, const Row& after, const C
   return 1;
 }
 
-std::int64_t TableRows::put(const Chunk& chunk, const Changed& changed) {
+std::int64_t TableRows::put(const Chunk& chunk, bool new_rows, const Changed& changed) {
   std::unordered_set<std::string> touched;
   for (const Row& key : chunk.touched) touched.insert(key_identity(schema_, key));
   std::int64_t written = 0;
   for (const Row& row : chunk.rows) {
     if (!touched.empty() && touched.contains(key_identity(schema_, schema_.key_of(row)))) continue;
-    written += put_row(row, changed);
+    written += put_row(row, new_rows, changed);
   }
   return written;
 }
 
-std::int64_t TableRows::put_row(const Row& row, const Changed& changed) {
+std::int64_t TableRows::put_row(const Row& row, bool new_row, const Changed& changed) {
+  if (new_row) {
+    fit(row);
+    insert_new_.bind_row_borrowed(1, row).run();
+    if (database_.changes() > 0) {
+      changed(nullptr, &row, true);
+      return 1;
+    }
+  }
   const Row key = schema_.key_of(row);
   fit_key(key);
   find_.bind_row_borrowed(1, key);

@@ -39,8 +39,8 @@ class TableRows {
   /// aside. Returns how many rows differed. Rows that are equal are not written.
   std::int64_t make_exact(const Chunk& chunk, const Changed& changed);
   /// Inserts or updates the chunk's rows, in any order, those with a `touched` key aside, and
-  /// leaves all others. Returns how many differed.
-  std::int64_t put(const Chunk& chunk, const Changed& changed);
+  /// leaves all others. `new_rows`: most of them are not there yet. Returns how many differed.
+  std::int64_t put(const Chunk& chunk, bool new_rows, const Changed& changed);
   /// Returns 1 if there was a row with this key.
   std::int64_t remove_if_there(const Row& key, const Changed& changed);
 
@@ -53,7 +53,7 @@ class TableRows {
   Statement& update_of(const std::vector<bool>& changed);
   Statement& bind_range(const Row& from, const Row& to);
   bool same_row(const Statement& row, const Row& expected) const;
-  std::int64_t put_row(const Row& row, const Changed& changed);
+  std::int64_t put_row(const Row& row, bool new_row, const Changed& changed);
   std::int64_t put_changed(const Row& before, const Row& after, const Changed& changed);
   std::int64_t merge_rest(const Chunk& chunk, std::size_t first, const Row& from,
                           const Changed& changed);
@@ -64,7 +64,7 @@ class TableRows {
   std::vector<StorageAffinity> affinities_;
   int rowid_ = -1;  // the column that is the table's rowid
   std::string same_key_;
-  Statement find_, insert_, respell_, remove_;
+  Statement find_, insert_, insert_new_, respell_, remove_;
   Statement range_all_, range_after_, range_until_, range_between_;
   std::map<std::vector<bool>, Statement> updates_;
 };

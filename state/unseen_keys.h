@@ -24,6 +24,7 @@ class UnseenKeys {
   void reload();
   /// The keys of all rows that the replica has of the table, instead of those kept before.
   void fill(const TableSchema& schema);
+  bool empty(const std::string& table) const { return !tables_.contains(table); }
   /// The key is accounted for. Free of cost for a table that has none.
   void take_out(const TableSchema& schema, const Row& key);
   /// Some of the table's keys, at most `limit`, which are taken out; empty: there are no more.
