@@ -1,0 +1,154 @@
+// Capture of PostgreSQL alone: the slot's stream, or a snapshot, into a log that drops everything
+// or into the embedded log.
+//
+// Usage: bench_postgres_capture URL SLOT PUBLICATION TABLE null|FILE stream CHANGES
+//        bench_postgres_capture URL SLOT PUBLICATION TABLE null|FILE snapshot
+// Prints one JSON object. A stream is never confirmed, so that a slot can be read again; the table
+// is taken for read already.
+#include <sys/resource.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "capture/postgres/postgres_source.h"
+#include "capture/publisher.h"
+#include "state/embedded_log.h"
+#include "state/rest.h"
+
+namespace {
+
+using namespace tandem;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// Promises nothing: what an append costs a log that does nothing.
+class NullLog : public state::ChangeLog {
+ public:
+  const std::string& identity() const override { return identity_; }
+  state::LogTail read_tail() override { return {epoch_, std::nullopt, next_}; }
+  void claim(std::uint64_t epoch) override { epoch_ = epoch; }
+  void append(std::shared_ptr<state::Batch> batch) override {
+    next_ += static_cast<state::Offset>(batch->records.size());
+  }
+  std::unique_ptr<state::LogReader> reader(state::Offset /*from*/) override { return nullptr; }
+  state::Offset first() override { return state::kFirstOffset; }
+  state::Offset next() override { return next_; }
+  void prune(state::Offset /*needed_from*/) override {}
+  std::uint64_t size_bytes() override { return 0; }
+
+ private:
+  const std::string identity_ = "00000000000000000000000000000000";
+  std::uint64_t epoch_ = 0;
+  std::atomic<state::Offset> next_ = state::kFirstOffset;
+};
+
+// The source with what the measurement must not do left out.
+class Measured : public capture::Source {
+ public:
+  Measured(std::unique_ptr<capture::Source> source, bool stream)
+      : source_(std::move(source)), stream_(stream) {}
+
+  capture::Catalog catalog(std::stop_token stop) override { return source_->catalog(stop); }
+  std::vector<capture::Finding> check() override { return source_->check(); }
+  void install(std::stop_token stop) override { source_->install(stop); }
+  void uninstall(std::stop_token stop) override { source_->uninstall(stop); }
+  std::uint64_t claim(const std::string& identity, std::uint64_t epoch,
+                      std::stop_token stop) override {
+    return source_->claim(identity, epoch, stop);
+  }
+  bool took_over() const override { return source_->took_over(); }
+  void resume(std::optional<state::Checkpoint> checkpoint, capture::Transactions& out) override {
+    source_->resume(checkpoint, out);
+    if (!stream_) return;
+    // As if the table had been read: its schema is what the catalog says.
+    checkpoint = source_->checkpoint();
+    const capture::Catalog catalog = source_->catalog({});
+    for (state::TableProgress& table : checkpoint->tables) {
+      table.fingerprint = catalog.find(table.table)->schema.fingerprint();
+      table.snapshotting = false;
+    }
+    source_->resume(checkpoint, out);
+  }
+  bool poll(milliseconds wait, std::stop_token stop, capture::Transactions& out) override {
+    return source_->poll(wait, stop, out);
+  }
+  bool has_looked() const override { return source_->has_looked(); }
+  void release(const state::Checkpoint& checkpoint) override {
+    if (!stream_) source_->release(checkpoint);
+  }
+  state::Checkpoint checkpoint() const override { return source_->checkpoint(); }
+  void request_snapshot(const std::string& table) override { source_->request_snapshot(table); }
+  void assert_owner(std::stop_token stop) override { source_->assert_owner(stop); }
+  void report_late_writes() override {}
+  state::SourcePosition newest(milliseconds patience, std::stop_token stop) override {
+    return source_->newest(patience, stop);
+  }
+
+ private:
+  std::unique_ptr<capture::Source> source_;
+  const bool stream_;
+};
+
+double seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+}
+
+int run(const std::vector<std::string>& arguments) {
+  const bool stream = arguments.at(5) == "stream";
+  const std::int64_t wanted = stream ? std::atoll(arguments.at(6).c_str()) : 0;
+  capture::PostgresOptions options;
+  options.url = arguments.at(0);
+  options.pipeline = "bench";
+  options.slot = arguments.at(1);
+  options.publication = arguments.at(2);
+  Measured source(capture::open_postgres_source(options, {{arguments.at(3), {}, true}}), stream);
+  std::unique_ptr<state::ChangeLog> log;
+  if (arguments.at(4) == "null") {
+    log = std::make_unique<NullLog>();
+  } else {
+    log = std::make_unique<state::EmbeddedLog>(arguments.at(4), state::EmbeddedLogOptions{});
+  }
+  capture::Publisher publisher(source, *log, {});
+  const auto began = steady_clock::now();
+  std::stop_source stop;
+  std::jthread thread([&] { publisher.run(stop.get_token()); });
+  capture::PublisherStatus status;
+  for (;;) {
+    status = publisher.status();
+    if (stream ? status.changes >= wanted : status.snapshot_rows > 0 && !status.snapshotting) break;
+    state::rest(milliseconds(1), {});
+  }
+  const double took = std::chrono::duration<double>(steady_clock::now() - began).count();
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  std::printf(
+      "{\"changes\": %lld, \"rows\": %lld, \"seconds\": %.3f, \"cpu\": %.3f, \"memory_mib\": "
+      "%.1f}\n",
+      static_cast<long long>(status.changes), static_cast<long long>(status.snapshot_rows), took,
+      seconds(usage.ru_utime) + seconds(usage.ru_stime),
+      static_cast<double>(usage.ru_maxrss) / 1024);
+  stop.request_stop();
+  return 0;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  if (count < 7) {
+    std::fputs("usage: see bench/postgres_capture.cc\n", stderr);
+    return 2;
+  }
+  try {
+    return run({words + 1, words + count});
+  } catch (const state::Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+}
