@@ -249,7 +249,7 @@ def differences(want, have, limit=20):
     lines = []
     for table in want:
         for key in sorted(want[table].keys() | have[table].keys(), key=str):
-            place = f"{table} {key[0]} / {key[1]}"
+            place = f"{table} {' / '.join(map(str, key))}"
             if key not in have[table]:
                 lines.append(f"{place}: is missing")
             elif key not in want[table]:
