@@ -8,6 +8,15 @@ _POINT = re.compile(r'TANDEM_FAILPOINT\("([^"]+)"\)')
 
 
 def names():
+    """Of a source of SQLite; those of PostgreSQL's alone are of_postgres()."""
+    return [name for name in _all() if not name.startswith("postgres.")]
+
+
+def of_postgres():
+    return [name for name in _all() if name.startswith("postgres.")]
+
+
+def _all():
     found = set()
     for room in ("state", "capture", "sink", "agent"):
         for path in (REPOSITORY / room).rglob("*.cc"):
