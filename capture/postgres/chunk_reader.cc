@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <iterator>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -25,6 +26,7 @@ constexpr std::size_t kAhead = 3;
 // A chunk has about so many bytes of text, and rows between these bounds.
 constexpr std::size_t kChunkBytes = 3U << 20U;
 constexpr std::size_t kFewestRows = 50, kMostRows = 50'000, kFirstRows = 2'000;
+constexpr std::size_t kKeysAtOnce = 1'000;
 constexpr milliseconds kRunningEvery{20};
 constexpr char kCurrentSnapshot[] = "SELECT pg_catalog.pg_current_snapshot()::text";
 
@@ -50,7 +52,7 @@ class ChunkReader::Impl {
 
   void restart(state::Row from) {
     std::lock_guard lock(mutex_);
-    ready_.clear();
+    std::erase_if(ready_, [](const Ready& ready) { return ready.chunk.asked.empty(); });
     from_ = std::move(from);
     at_end_ = false;
     ++generation_;
@@ -125,7 +127,10 @@ class ChunkReader::Impl {
                   [&] { return ready_.size() < kAhead && (!asked_.empty() || !at_end_); });
     if (stop.stop_requested()) return std::nullopt;
     Work work;
-    work.asked = std::exchange(asked_, {});
+    const std::size_t count = std::min(asked_.size(), kKeysAtOnce);
+    const auto end = asked_.begin() + static_cast<std::ptrdiff_t>(count);
+    work.asked.assign(std::make_move_iterator(asked_.begin()), std::make_move_iterator(end));
+    asked_.erase(asked_.begin(), end);
     work.from = from_;
     work.generation = generation_;
     return work;

@@ -50,7 +50,7 @@ class ChunkReader {
 
   /// The chunk whose message this is; nothing if it has been given up by restart().
   std::optional<ReadChunk> take(std::uint64_t chunk);
-  /// Gives up what was read ahead and goes on behind `from`.
+  /// Gives up the ranges that were read ahead and goes on behind `from`.
   void restart(state::Row from);
   /// Reads the rows with these keys as well.
   void ask(std::vector<state::Row> keys);

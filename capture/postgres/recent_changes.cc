@@ -25,6 +25,11 @@ void RecentChanges::change(const std::string& table, const state::Row& key_befor
   touched.changes.push_back({key_before, key_after, std::move(unchanged)});
 }
 
+void RecentChanges::doubt(const std::string& table, const state::Row& key) {
+  Table& touched = transactions_.back().tables[table];
+  if (!touched.whole) touched.changes.push_back({key, key, {}, true});
+}
+
 void RecentChanges::whole_table(const std::string& table) {
   Table& touched = transactions_.back().tables[table];
   touched.whole = true;
@@ -39,6 +44,17 @@ void RecentChanges::forget(const std::vector<const Visibility*>& views) {
   });
 }
 
+void RecentChanges::move(const Change& change, Unseen& unseen) {
+  for (const state::Row* end : {&change.before, &change.after}) {
+    if (end->empty()) continue;
+    Unseen::Key& key = unseen.keys[state::encode_row(*end)];
+    key.key = *end;
+    key.unchanged.clear();
+  }
+  if (change.after.empty()) return;
+  unseen.keys[state::encode_row(change.after)].unknown = !change.unchanged.empty();
+}
+
 RecentChanges::Unseen RecentChanges::unseen(const std::string& table,
                                             const Visibility& view) const {
   Unseen unseen;
@@ -51,7 +67,9 @@ RecentChanges::Unseen RecentChanges::unseen(const std::string& table,
       return unseen;
     }
     for (const Change& change : found->second.changes) {
-      if (change.before == change.after) {
+      if (change.doubt) {
+        unseen.keys[state::encode_row(change.after)] = {change.after, {}, true};
+      } else if (change.before == change.after) {
         auto [key, first] = unseen.keys.try_emplace(state::encode_row(change.after));
         if (first) {
           key->second = {change.after, change.unchanged, false};
@@ -61,16 +79,8 @@ RecentChanges::Unseen RecentChanges::unseen(const std::string& table,
                    change.unchanged.end();
           });
         }
-        continue;
-      }
-      for (const state::Row* end : {&change.before, &change.after}) {
-        if (end->empty()) continue;
-        Unseen::Key& key = unseen.keys[state::encode_row(*end)];
-        key.key = *end;
-        key.unchanged.clear();
-      }
-      if (!change.after.empty()) {
-        unseen.keys[state::encode_row(change.after)].moved_unknown = !change.unchanged.empty();
+      } else {
+        move(change, unseen);
       }
     }
   }

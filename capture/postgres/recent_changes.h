@@ -24,6 +24,8 @@ class RecentChanges {
   /// columns whose values neither the change nor the row before told.
   void change(const std::string& table, const state::Row& key_before, const state::Row& key_after,
               std::vector<int> unchanged);
+  /// What stands under the key is not known: it is to be read by itself.
+  void doubt(const std::string& table, const state::Row& key);
   /// The whole table changed (emptied, other columns): no older view of it can be used.
   void whole_table(const std::string& table);
 
@@ -40,8 +42,9 @@ class RecentChanges {
       /// Each change left the row where it was, and these columns as they were: the view's values
       /// of them still hold.
       std::vector<int> unchanged;
-      /// A row came here from another key, with values that nobody told.
-      bool moved_unknown = false;
+      /// Nobody told all that stands here: doubt(), or a row that came from another key with values
+      /// left unchanged.
+      bool unknown = false;
     };
     std::unordered_map<std::string, Key> keys;
   };
@@ -51,6 +54,7 @@ class RecentChanges {
   struct Change {
     state::Row before, after;
     std::vector<int> unchanged;
+    bool doubt = false;
   };
   struct Table {
     std::vector<Change> changes;
@@ -60,6 +64,8 @@ class RecentChanges {
     std::uint32_t xid = 0;
     std::map<std::string, Table> tables;
   };
+  static void move(const Change& change, Unseen& unseen);
+
   std::deque<Transaction> transactions_;
 };
 

@@ -9,6 +9,9 @@ namespace {
 
 using state::Row;
 
+// When more keys than these are to be read by themselves, the whole table is the better reading.
+constexpr std::size_t kAskedAtMost = 20'000;
+
 // "Of this row these columns are so": everything else is left as it is.
 Row partial(const state::TableSchema& schema, const Row& key, const Row& from,
             const std::vector<int>& columns) {
@@ -139,7 +142,9 @@ std::string Snapshots::waits_for() {
 }
 
 void Snapshots::begin(std::uint32_t xid) {
-  if (remembering_) recent_.begin(xid);
+  if (!remembering_) return;
+  recent_.begin(xid);
+  for (Table& table : tables_) table.arrived.clear();
 }
 
 void Snapshots::meet(const StreamTable& table, Transactions& out) {
@@ -168,19 +173,39 @@ void Snapshots::change(const StreamTable& table, const Row& key_before, const Ro
     if (after[i].is_unchanged()) unchanged.push_back(static_cast<int>(i));
   }
   Row key = table.schema.key_of(after);
-  if (!unchanged.empty() && key_before != key && !key_before.empty()) {
-    // It may come from where no chunk has been to where one was.
-    known->asked.insert(state::encode_row(key));
-    if (known->reader) known->reader->ask({key});
-  }
+  const bool moved = !key_before.empty() && key_before != key;
+  const bool unknown = moved && !unchanged.empty();
   recent_.change(table.name, key_before, key, std::move(unchanged));
+  if (!moved) return;
+  left(*known, key_before);
+  known->arrived.insert(state::encode_row(key));
+  // It may come from where no chunk has been to where one was.
+  if (unknown) ask(*known, key);
+}
+
+// A row left a key that another had come to in the same transaction. It may be the one that came or
+// the one that had been there, which only who has the row before can tell.
+void Snapshots::left(Table& table, const Row& key) {
+  if (!table.arrived.contains(state::encode_row(key))) return;
+  recent_.doubt(table.request.name, key);
+  ask(table, key);
+}
+
+void Snapshots::ask(Table& table, const Row& key) {
+  if (table.asked.size() >= kAskedAtMost) {
+    read_again(table.request.name, false);
+    return;
+  }
+  table.asked.insert(state::encode_row(key));
+  if (table.reader) table.reader->ask({key});
 }
 
 void Snapshots::deletion(const StreamTable& table, const Row& key_before) {
   if (!remembering_) return;
-  const Table* known = find(table.name);
+  Table* known = find(table.name);
   if (known == nullptr || !known->progress.snapshotting) return;
   recent_.change(table.name, key_before, {}, {});
+  left(*known, key_before);
 }
 
 void Snapshots::truncation(const StreamTable& table) {
@@ -271,8 +296,8 @@ void Snapshots::publish_range(Table& table, ReadChunk chunk, const RecentChanges
 void Snapshots::publish_asked(Table& table, ReadChunk chunk, const RecentChanges::Unseen& unseen,
                               Transactions& out) {
   if (chunk.schema.fingerprint() != table.progress.fingerprint) {
-    // The table is read from its start anyway.
-    table.asked.clear();
+    // It was read before a change of columns, or before that was logged.
+    table.reader->ask(std::move(chunk.asked));
     return;
   }
   const std::string& name = table.request.name;
@@ -285,15 +310,16 @@ void Snapshots::publish_asked(Table& table, ReadChunk chunk, const RecentChanges
   for (const Row& key : chunk.asked) {
     const std::string identity = state::encode_row(key);
     auto later = unseen.keys.find(identity);
-    if (later != unseen.keys.end() && later->second.moved_unknown) {
+    if (later != unseen.keys.end() && later->second.unknown) {
       again.push_back(key);
       continue;
     }
     table.asked.erase(identity);
     // Taken out: the same key may have been asked for twice.
     auto row = rows.extract(identity);
-    if (row.empty()) continue;
-    if (later == unseen.keys.end()) {
+    if (row.empty()) {
+      if (later == unseen.keys.end()) out.change(name, state::Op::kDelete, key, {});
+    } else if (later == unseen.keys.end()) {
       out.change(name, state::Op::kUpdate, {}, std::move(row.mapped()));
     } else if (!later->second.unchanged.empty()) {
       out.change(name, state::Op::kUpdate, {},

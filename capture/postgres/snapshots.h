@@ -79,11 +79,14 @@ class Snapshots {
     std::uint64_t reader_number = 0;
     std::optional<Visibility> seen;  // by the reader's newest chunk
     std::set<std::string> asked;     // keys to be read by themselves, encoded
+    std::set<std::string> arrived;   // keys that rows moved to in the present transaction, encoded
   };
 
   Table* find(const std::string& name);
   const Table* find(const std::string& name) const;
   Table* of_reader(std::uint64_t number);
+  void left(Table& table, const state::Row& key);
+  void ask(Table& table, const state::Row& key);
   void finish(Table& table);
   void stop_reading(Table& table);
   void forget_seen();
