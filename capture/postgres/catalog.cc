@@ -40,12 +40,13 @@ constexpr char kUniqueIndexes[] =
 
 // The leaves of partitioned tables, a row for each column of the leaf's replica identity.
 constexpr char kPartitions[] =
-    "WITH RECURSIVE tree(root, part) AS (SELECT p, p FROM unnest($1::oid[]) p UNION ALL "
-    "SELECT tree.root, i.inhrelid FROM tree JOIN pg_inherits i ON i.inhparent = tree.part "
+    "WITH RECURSIVE tree(root, part, attached) AS (SELECT p, p, '' FROM unnest($1::oid[]) p "
+    "UNION ALL SELECT tree.root, i.inhrelid, tree.attached || ' ' || i.xmin::text "
+    "FROM tree JOIN pg_inherits i ON i.inhparent = tree.part "
     "WHERE NOT i.inhdetachpending) "
     "SELECT tree.root, l.oid, l.oid::regclass::text, l.relkind, l.relpersistence, l.relreplident, "
-    "greatest(l.reltuples, 0)::bigint, a.attname, l.relfilenode FROM tree JOIN pg_class l ON l.oid "
-    "= tree.part "
+    "greatest(l.reltuples, 0)::bigint, a.attname, l.relfilenode, tree.attached FROM tree "
+    "JOIN pg_class l ON l.oid = tree.part "
     "LEFT JOIN pg_index i ON i.indrelid = l.oid AND i.indimmediate AND i.indisvalid "
     "AND CASE l.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident END "
     "LEFT JOIN pg_attribute a ON a.attrelid = l.oid "
@@ -166,6 +167,7 @@ class Gathering {
         partition.name = rows.text(row, 2);
         partition.oid = last;
         partition.file = oid_of(rows, row, 8);
+        partition.attached = rows.text(row, 9);
         partition.kind = letter(rows, row, 3);
         partition.persistence = letter(rows, row, 4);
         partition.identity = letter(rows, row, 5);

@@ -8,15 +8,25 @@ namespace {
 // Tables by the names that Tandem gives them (source_table.h), with all that describes them; each
 // row of the catalog as text, hashed together. pg_class is not taken whole: statistics change it.
 constexpr char kSignature[] = R"(
-WITH tables AS MATERIALIZED (
+WITH RECURSIVE tables AS MATERIALIZED (
   SELECT c.oid, c.relname, n.nspname, c.relkind, c.relpersistence, c.relreplident,
-         c.relrowsecurity, c.relispartition
+         c.relrowsecurity, c.relispartition, c.relfilenode
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'p') AND c.relname = ANY($3::name[])
     AND CASE WHEN n.nspname = 'public' THEN c.relname::text ELSE n.nspname || '.' || c.relname END
         = ANY($1::text[])),
+partitions(part, attached, detaching) AS (
+  SELECT i.inhrelid, i.xmin, to_jsonb(i) ->> 'inhdetachpending'
+  FROM pg_inherits i JOIN tables t ON t.oid = i.inhparent AND t.relkind = 'p'
+  UNION ALL
+  SELECT i.inhrelid, i.xmin, to_jsonb(i) ->> 'inhdetachpending'
+  FROM pg_inherits i JOIN partitions p ON p.part = i.inhparent),
 facts AS (
   SELECT row_to_json(t)::text AS fact FROM tables t
+  UNION ALL
+  SELECT row_to_json(p)::text FROM (
+    SELECT p.*, c.relname, c.relkind, c.relpersistence, c.relreplident, c.relfilenode
+    FROM partitions p JOIN pg_class c ON c.oid = p.part) p
   UNION ALL
   SELECT row_to_json(a)::text FROM (
     SELECT attrelid, attnum, attname, atttypid, atttypmod, attnotnull, attisdropped, attgenerated,

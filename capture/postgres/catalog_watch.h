@@ -1,5 +1,5 @@
 // Whether anything has changed at the server that capture must look at: the captured tables'
-// columns, keys and identities, and what the publications publish of them.
+// columns, keys, identities, partitions and files, and what the publications publish of them.
 //
 // One query that costs the server little, so that it can be asked every second. One thread. Errors:
 // those of the connection.

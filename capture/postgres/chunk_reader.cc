@@ -163,6 +163,7 @@ class ChunkReader::Impl {
     table_ = usable(read_table(connection, types_, options_.table));
     chunk.schema = table_->table.schema;
     chunk.oid = table_->oid;
+    chunk.storage = table_->storage;
     // Other columns or another key than the chunks before had: from the start.
     if (before != chunk.schema.fingerprint()) chunk.from.clear();
     TableQuery query(connection, *table_);

@@ -25,6 +25,7 @@ namespace tandem::capture::postgres {
 struct ReadChunk {
   state::TableSchema schema;  // as the catalog had it in the chunk's transaction
   Oid oid = 0;
+  std::uint64_t storage = 0;  // SourceTable::storage
   Visibility view;
   /// The rows of (from, to], in key order; an empty `to`: the table's end.
   state::Row from, to;

@@ -29,7 +29,8 @@ constexpr char kSettings[] =
     "SET row_security = off; SET synchronous_commit = local; SET statement_timeout = 0; "
     "SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
     "SET default_transaction_read_only = off; SET default_transaction_isolation = "
-    "'read committed'; SET standard_conforming_strings = on";
+    "'read committed'; SET standard_conforming_strings = on; "
+    "SET quote_all_identifiers = off";
 
 std::string one_line(const char* message) {
   std::string text = message == nullptr ? "" : message;

@@ -5,26 +5,12 @@
 #include "capture/postgres/slot.h"
 
 namespace tandem::capture::postgres {
-namespace {
-
-std::vector<SourceTable> find_tables(Connection& connection,
-                                     const std::vector<TableRequest>& requests) {
-  TypeCatalog types;
-  std::vector<SourceTable> tables;
-  for (const TableRequest& request : requests) {
-    std::optional<SourceTable> table = read_table(connection, types, request);
-    if (table) tables.push_back(std::move(*table));
-  }
-  return tables;
-}
-
-}  // namespace
-
 Installation make_installation(Connection& connection, const InstallationNames& names,
                                const std::vector<TableRequest>& tables) {
   Installation installed;
-  Published published =
-      publish(connection, names.publication, find_tables(connection, tables), Superfluous::kDrop);
+  TypeCatalog types;
+  Published published = publish(connection, names.publication,
+                                read_requested(connection, types, tables), Superfluous::kDrop);
   installed.publications = std::move(published.names);
   const std::string database = connection.query("SELECT pg_catalog.current_database()").text(0, 0);
   if (std::optional<Slot> slot = read_slot(connection, names.slot)) {
@@ -50,9 +36,8 @@ Installation make_installation(Connection& connection, const InstallationNames& 
 }
 
 std::vector<std::string> keep_published(Connection& connection, const InstallationNames& names,
-                                        const std::vector<TableRequest>& tables) {
-  return publish(connection, names.publication, find_tables(connection, tables), Superfluous::kKeep)
-      .added;
+                                        const std::vector<SourceTable>& tables) {
+  return publish(connection, names.publication, tables, Superfluous::kKeep).added;
 }
 
 Lsn newest_lsn(Connection& connection) {

@@ -8,6 +8,7 @@
 
 #include "capture/postgres/connection.h"
 #include "capture/postgres/pgoutput.h"
+#include "capture/postgres/source_table.h"
 #include "capture/source.h"
 
 namespace tandem::capture::postgres {
@@ -29,7 +30,7 @@ Installation make_installation(Connection& connection, const InstallationNames& 
 /// Puts back what somebody took out of the publications. Returns the tables whose changes were not
 /// published for a while.
 std::vector<std::string> keep_published(Connection& connection, const InstallationNames& names,
-                                        const std::vector<TableRequest>& tables);
+                                        const std::vector<SourceTable>& tables);
 
 /// Everything that was committed before the call ends before this, durably.
 Lsn newest_lsn(Connection& connection);

@@ -178,6 +178,7 @@ class PostgresSource : public Source {
   }
 
   void look();
+  void look_at(const SourceTable& table, const std::vector<std::string>& added);
   bool take(std::string_view frame, Transactions& out);
   bool take(const Message& message, Transactions& out);
   void commit(const CommitMessage& message, Transactions& out);
@@ -268,33 +269,41 @@ void PostgresSource::look() {
   now.look_at = steady_clock::now() + kLookEvery;
   ownership().check(now.sql);
   if (!now.watch.changed(now.sql)) return;
+  // Types may have been altered as well: nothing that is known of them is used.
   TypeCatalog types;
-  const std::vector<std::string> added = keep_published(now.sql, names(), requests_);
+  const std::vector<SourceTable> tables = read_requested(now.sql, types, requests_);
+  const std::vector<std::string> added = keep_published(now.sql, names(), tables);
+  for (const SourceTable& table : tables) look_at(table, added);
   bool tell = false;
   for (const TableRequest& request : requests_) {
-    const std::optional<SourceTable> found = read_table(now.sql, types, request);
-    const auto [fingerprint, oid] = now.snapshots.logged(request.name);
-    if (!found) {
-      if (fingerprint == 0 && looked_) continue;
-      now.gone.push_back(request.name);
-      tell = true;
-      continue;
-    }
-    if (!found->table.refusal.empty()) {
-      throw state::Error("cannot capture the table: " + found->table.refusal, request.name,
-                         "correct the config or the source; `tandem check` lists the choices");
-    }
-    const bool unpublished = std::find(added.begin(), added.end(), request.name) != added.end();
-    const bool other =
-        fingerprint != 0 && (found->oid != oid || found->table.schema.fingerprint() != fingerprint);
-    const bool back = fingerprint == 0 && looked_ && !now.snapshots.is_due(request.name);
-    if (unpublished || other || back) now.snapshots.read_again(request.name, unpublished || back);
+    const bool there = std::any_of(tables.begin(), tables.end(), [&](const SourceTable& table) {
+      return table.table.schema.name == request.name;
+    });
+    if (there || (looked_ && !now.snapshots.is_logged(request.name))) continue;
+    now.gone.push_back(request.name);
+    tell = true;
   }
   if (tell) {
     now.sql.query("SELECT pg_catalog.pg_logical_emit_message(true, $1, $2)",
                   {kMessagePrefix, options_.slot + " " + now.word + " gone"});
   }
   looked_ = true;
+}
+
+// `added` are the tables whose changes were not published for a while.
+void PostgresSource::look_at(const SourceTable& table, const std::vector<std::string>& added) {
+  Session& now = session();
+  const std::string& name = table.table.schema.name;
+  if (!table.table.refusal.empty()) {
+    throw state::Error("cannot capture the table: " + table.table.refusal, name,
+                       "correct the config or the source; `tandem check` lists the choices");
+  }
+  const bool unpublished = std::find(added.begin(), added.end(), name) != added.end();
+  const bool outdated = now.snapshots.is_outdated(table);
+  const bool back = looked_ && !now.snapshots.is_logged(name) && !now.snapshots.is_due(name);
+  // The stream does not describe a table anew when a type of its was renamed.
+  if (outdated) now.tables.learn_again(table.oid, now.sql);
+  if (unpublished || outdated || back) now.snapshots.read_again(name, unpublished || back);
 }
 
 bool PostgresSource::poll(milliseconds wait, std::stop_token stop, Transactions& out) {

@@ -45,6 +45,7 @@ void Snapshots::restore(const std::optional<state::Checkpoint>& checkpoint,
     stop_reading(table);
     table.progress = {table.request.name, 0, true, {}};
     table.oid = 0;
+    table.storage = 0;
     table.must_wait = true;
     table.asked.clear();
     if (!checkpoint) continue;
@@ -52,8 +53,10 @@ void Snapshots::restore(const std::optional<state::Checkpoint>& checkpoint,
       if (progress.table == table.request.name) table.progress = progress;
     }
     if (!state) continue;
-    auto oid = state->tables.find(table.request.name);
-    if (oid != state->tables.end()) table.oid = oid->second;
+    auto known = state->tables.find(table.request.name);
+    if (known == state->tables.end()) continue;
+    table.oid = known->second.oid;
+    table.storage = known->second.storage;
   }
 }
 
@@ -63,7 +66,7 @@ void Snapshots::save(state::Checkpoint& checkpoint, SourceState& state) const {
     // Whoever goes on from here does not know which keys were still to be read.
     if (!table.asked.empty()) progress.next_from.clear();
     checkpoint.tables.push_back(std::move(progress));
-    if (table.oid != 0) state.tables[table.request.name] = table.oid;
+    if (table.oid != 0) state.tables[table.request.name] = {table.oid, table.storage};
   }
 }
 
@@ -94,10 +97,18 @@ bool Snapshots::is_due(const std::string& name) const {
   return table != nullptr && table->progress.snapshotting;
 }
 
-std::pair<std::uint64_t, Oid> Snapshots::logged(const std::string& name) const {
+bool Snapshots::is_logged(const std::string& name) const {
   const Table* table = find(name);
-  if (table == nullptr) return {0, 0};
-  return {table->progress.fingerprint, table->oid};
+  return table != nullptr && table->progress.fingerprint != 0;
+}
+
+bool Snapshots::is_outdated(const SourceTable& now) const {
+  const state::TableSchema& schema = now.table.schema;
+  const Table* table = find(schema.name);
+  if (table == nullptr || table->progress.fingerprint == 0) return false;
+  if (table->oid != now.oid || table->progress.fingerprint != schema.fingerprint()) return true;
+  const bool from_start = table->progress.snapshotting && table->progress.next_from.empty();
+  return !from_start && table->storage != now.storage;
 }
 
 void Snapshots::keep_reading() {
@@ -223,6 +234,7 @@ void Snapshots::gone(const std::string& name, Transactions& out) {
   stop_reading(*table);
   table->progress = {name, 0, false, {}};
   table->oid = 0;
+  table->storage = 0;
   table->absent = true;
   table->asked.clear();
 }
@@ -254,7 +266,8 @@ void Snapshots::publish_range(Table& table, ReadChunk chunk, const RecentChanges
                               Transactions& out) {
   const std::uint64_t fingerprint = chunk.schema.fingerprint();
   const bool same = fingerprint == table.progress.fingerprint && chunk.oid == table.oid;
-  if ((!same && !chunk.from.empty()) || (same && chunk.from != table.progress.next_from)) {
+  const bool moved = !chunk.from.empty() && chunk.storage != table.storage;
+  if (moved || (!same && !chunk.from.empty()) || (same && chunk.from != table.progress.next_from)) {
     table.progress.next_from.clear();
     table.reader->restart({});
     return;
@@ -270,6 +283,7 @@ void Snapshots::publish_range(Table& table, ReadChunk chunk, const RecentChanges
     table.progress.fingerprint = fingerprint;
     table.oid = chunk.oid;
   }
+  if (chunk.from.empty()) table.storage = chunk.storage;
   std::vector<Row> touched;
   bool fill = false;
   for (const auto& [identity, key] : unseen.keys) {

@@ -46,8 +46,12 @@ class Snapshots {
   void read_again(const std::string& table, bool unpublished);
   /// Whether the table is to be read.
   bool is_due(const std::string& table) const;
-  /// The table's schema as logged: its fingerprint and oid. Zeros: none.
-  std::pair<std::uint64_t, Oid> logged(const std::string& table) const;
+  /// Whether a schema of the table has been logged.
+  bool is_logged(const std::string& table) const;
+  /// Whether what the log has of the table is of another table, of other columns, or was read from
+  /// other files, whose rows nobody told. False for a table that is to be read from its start,
+  /// since its chunks bring what they were read from.
+  bool is_outdated(const SourceTable& table) const;
   /// Starts readers where tables wait for one, and throws what ended one.
   void keep_reading();
   /// Whether a table has been read to its end since the last call.
@@ -73,8 +77,9 @@ class Snapshots {
     TableRequest request;
     state::TableProgress progress;
     Oid oid = 0;
-    bool absent = false;     // gone from the server
-    bool must_wait = false;  // for transactions that were running
+    std::uint64_t storage = 0;  // that its chunks were read from
+    bool absent = false;        // gone from the server
+    bool must_wait = false;     // for transactions that were running
     std::unique_ptr<ChunkReader> reader;
     std::uint64_t reader_number = 0;
     std::optional<Visibility> seen;  // by the reader's newest chunk

@@ -1,5 +1,5 @@
-// The form: encode_row of (1, system, database, slot, timeline, epoch, then name and oid of each
-// table).
+// The form: encode_row of (2, system, database, slot, timeline, epoch, then name, oid and storage
+// of each table).
 #include "capture/postgres/source_state.h"
 
 #include "state/error.h"
@@ -8,8 +8,8 @@
 namespace tandem::capture::postgres {
 namespace {
 
-constexpr std::int64_t kForm = 1;
-constexpr std::size_t kFixed = 6;
+constexpr std::int64_t kForm = 2;
+constexpr std::size_t kFixed = 6, kEach = 3;
 
 state::Value number(std::uint64_t value) {
   return state::Value::integer(static_cast<std::int64_t>(value));
@@ -21,9 +21,10 @@ std::string SourceState::encode() const {
   state::Row row = {
       state::Value::integer(kForm), state::Value::text(system), state::Value::text(database),
       state::Value::text(slot),     number(timeline),           number(epoch)};
-  for (const auto& [name, oid] : tables) {
+  for (const auto& [name, table] : tables) {
     row.push_back(state::Value::text(name));
-    row.push_back(number(oid));
+    row.push_back(number(table.oid));
+    row.push_back(number(table.storage));
   }
   return state::encode_row(row);
 }
@@ -35,7 +36,7 @@ std::optional<SourceState> SourceState::decode(const std::string& bytes) {
   } catch (const state::Error&) {
     return std::nullopt;
   }
-  if (row.size() < kFixed || row.size() % 2 != kFixed % 2 ||
+  if (row.size() < kFixed || (row.size() - kFixed) % kEach != 0 ||
       row[0] != state::Value::integer(kForm)) {
     return std::nullopt;
   }
@@ -45,8 +46,9 @@ std::optional<SourceState> SourceState::decode(const std::string& bytes) {
   state.slot = row[3].bytes();
   state.timeline = static_cast<std::uint64_t>(row[4].as_integer());
   state.epoch = static_cast<std::uint64_t>(row[5].as_integer());
-  for (std::size_t i = kFixed; i + 1 < row.size(); i += 2) {
-    state.tables[row[i].bytes()] = static_cast<Oid>(row[i + 1].as_integer());
+  for (std::size_t i = kFixed; i < row.size(); i += kEach) {
+    state.tables[row[i].bytes()] = {static_cast<Oid>(row[i + 1].as_integer()),
+                                    static_cast<std::uint64_t>(row[i + 2].as_integer())};
   }
   return state;
 }

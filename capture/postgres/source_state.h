@@ -20,7 +20,13 @@ struct SourceState {
   std::string slot;
   std::uint64_t timeline = 0;
   std::uint64_t epoch = 0;
-  std::map<std::string, Oid> tables;  // that the logged schemas are of
+  /// What a table's rows in the log were read from.
+  struct Table {
+    Oid oid = 0;
+    std::uint64_t storage = 0;  // SourceTable::storage
+    friend bool operator==(const Table&, const Table&) = default;
+  };
+  std::map<std::string, Table> tables;
 
   std::string encode() const;
   /// Nothing if this version does not know the form.

@@ -274,15 +274,15 @@ std::string refusal_of_partitions(const TableFacts& facts, const SourceTable& ma
 // FNV-1a over all files, the partitions in their order. Stable, since it may be kept in the log.
 std::uint64_t hash_of_storage(const TableFacts& facts) {
   std::uint64_t hash = 0xcbf29ce484222325U;
-  auto add = [&hash](Oid number) {
-    for (unsigned shift = 0; shift < 32; shift += 8) {
-      hash = (hash ^ (number >> shift & 0xffU)) * 0x100000001b3U;
-    }
+  auto add_byte = [&hash](std::uint32_t byte) { hash = (hash ^ byte) * 0x100000001b3U; };
+  auto add = [&add_byte](Oid number) {
+    for (unsigned shift = 0; shift < 32; shift += 8) add_byte(number >> shift & 0xffU);
   };
   add(facts.file);
   for (const TableFacts::Partition& partition : facts.partitions) {
     add(partition.oid);
     add(partition.file);
+    for (char c : partition.attached) add_byte(static_cast<unsigned char>(c));
   }
   return hash;
 }

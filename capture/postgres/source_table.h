@@ -40,6 +40,9 @@ struct TableFacts {
     Oid file = 0;  // pg_class.relfilenode
     char kind = 'r', persistence = 'p', identity = 'd';
     std::vector<std::string> identity_columns;  // of `identity` d and i
+    /// The transactions that attached it and what it is part of: a partition that was away for a
+    /// while is another one, though its file is the same.
+    std::string attached;
   };
   Oid oid = 0;
   Oid file = 0;  // pg_class.relfilenode

@@ -45,8 +45,8 @@ std::vector<Column> columns_of(const RelationMessage& message, const TableSchema
     const RelationMessage::Column& sent = message.columns[i];
     Column column;
     column.name = sent.name;
-    column.declared_type = declared.at(i);
     const TypeMeaning meaning = types.meaning(sent.type, sent.modifier, 0);
+    column.declared_type = meaning.array_type.empty() ? declared.at(i) : meaning.array_type;
     column.form = meaning.form;
     column.comparison = meaning.comparison;
     if (known != nullptr) {
@@ -114,16 +114,17 @@ void StreamTables::learn(const RelationMessage& message, Connection& catalog) {
   const std::string name = table_name(message.schema, message.name);
   const TableRequest* request = request_of(name);
   if (request == nullptr) {
-    tables_[message.oid] = std::nullopt;
+    relations_[message.oid] = {};
     return;
   }
-  const std::optional<SourceTable> found = read_table(catalog, types_, *request);
+  TypeCatalog types;
+  const std::optional<SourceTable> found = read_table(catalog, types, *request);
   const TableSchema* known = found && found->oid == message.oid ? &found->table.schema : nullptr;
   StreamTable table;
   table.name = name;
   table.oid = message.oid;
   table.schema.name = name;
-  table.schema.columns = columns_of(message, known, types_, catalog);
+  table.schema.columns = columns_of(message, known, types, catalog);
   table.schema.key = key_of(message, table.schema, known, *request);
   if (table.schema.key.empty()) {
     throw state::Error("the rows of the table cannot be told apart any more", name,
@@ -136,17 +137,24 @@ void StreamTables::learn(const RelationMessage& message, Connection& catalog) {
     table.schema.unique_keys = {table.schema.key};
   }
   table.fingerprint = table.schema.fingerprint();
-  tables_[message.oid] = std::move(table);
+  relations_[message.oid] = {message, std::move(table)};
+}
+
+void StreamTables::learn_again(std::uint32_t relation, Connection& catalog) {
+  auto found = relations_.find(relation);
+  if (found == relations_.end() || !found->second.table) return;
+  const RelationMessage message = found->second.message;
+  learn(message, catalog);
 }
 
 const StreamTable* StreamTables::find(std::uint32_t relation) const {
-  auto found = tables_.find(relation);
-  if (found == tables_.end()) {
+  auto found = relations_.find(relation);
+  if (found == relations_.end()) {
     throw state::Error("the stream names a relation that it has not described",
                        "relation " + std::to_string(relation),
                        "start again; if it comes again, report it");
   }
-  return found->second ? &*found->second : nullptr;
+  return found->second.table ? &*found->second.table : nullptr;
 }
 
 state::Row StreamTable::row(Tuple tuple, const state::Row* before) const {

@@ -39,15 +39,20 @@ class StreamTables {
 
   /// A RELATION message: from here on the relation is this.
   void learn(const RelationMessage& message, Connection& catalog);
+  /// Reads what the catalog says of the relation again. Does nothing if it was never described.
+  void learn_again(std::uint32_t relation, Connection& catalog);
   /// Null: not a captured table. Throws Error for a relation that was never described.
   const StreamTable* find(std::uint32_t relation) const;
 
  private:
+  struct Relation {
+    RelationMessage message;
+    std::optional<StreamTable> table;
+  };
   const TableRequest* request_of(const std::string& name) const;
 
   const std::vector<TableRequest>& requests_;
-  TypeCatalog types_;
-  std::unordered_map<std::uint32_t, std::optional<StreamTable>> tables_;
+  std::unordered_map<std::uint32_t, Relation> relations_;
 };
 
 }  // namespace tandem::capture::postgres

@@ -1,0 +1,61 @@
+#include <gtest/gtest.h>
+
+#include "capture/postgres/source_state.h"
+#include "state/value.h"
+
+namespace tandem::capture::postgres {
+namespace {
+
+SourceState some_state() {
+  SourceState state;
+  state.system = "7312", state.database = "shop", state.slot = "tandem_shop";
+  state.timeline = 3, state.epoch = 1'700'000'000'000;
+  state.tables["track"] = {16'400, 0xfedcba9876543210U};
+  state.tables["sales.order"] = {4'000'000'000U, 1};
+  return state;
+}
+
+TEST(PostgresSourceState, ComesBackAsItWas) {
+  const SourceState state = some_state();
+  const std::optional<SourceState> back = SourceState::decode(state.encode());
+  ASSERT_TRUE(back.has_value());
+  EXPECT_EQ(back->encode(), state.encode());
+  EXPECT_EQ(back->tables, state.tables);
+  EXPECT_EQ(back->slot, "tandem_shop");
+  EXPECT_EQ(back->timeline, 3U);
+}
+
+TEST(PostgresSourceState, AnotherFormIsNotGuessedAt) {
+  EXPECT_FALSE(SourceState::decode("").has_value());
+  EXPECT_FALSE(SourceState::decode("not a row").has_value());
+  state::Row row = state::decode_row(some_state().encode());
+  row.pop_back();
+  EXPECT_FALSE(SourceState::decode(state::encode_row(row)).has_value());
+  row = state::decode_row(some_state().encode());
+  row[0] = state::Value::integer(1);
+  EXPECT_FALSE(SourceState::decode(state::encode_row(row)).has_value());
+}
+
+TEST(PostgresSourceState, OnlyTheSameServerBehindOurPositionGoesOn) {
+  const SourceState before = some_state();
+  ServerState now;
+  now.system = before.system, now.database = before.database, now.slot = before.slot;
+  now.timeline = 4;  // after a failover
+  now.newest = 1000, now.confirmed = 900, now.since = before.epoch;
+  EXPECT_EQ(reason_for_gap(before, 950, now), "");
+  EXPECT_NE(reason_for_gap(std::nullopt, 950, now), "");
+  EXPECT_NE(reason_for_gap(before, 899, now), "");
+  EXPECT_NE(reason_for_gap(before, 1001, now), "");
+  ServerState other = now;
+  other.system = "1";
+  EXPECT_NE(reason_for_gap(before, 950, other), "");
+  other = now;
+  other.since = before.epoch + 1;
+  EXPECT_NE(reason_for_gap(before, 950, other), "");
+  other = now;
+  other.slot_is_new = true;
+  EXPECT_NE(reason_for_gap(before, 950, other), "");
+}
+
+}  // namespace
+}  // namespace tandem::capture::postgres
