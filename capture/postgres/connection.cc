@@ -132,6 +132,9 @@ void Connection::connect(const ServerAddress& address, const std::string& applic
     check_stop();
   }
   PQsetnonblocking(connection_.get(), 1);
+  // Notices are for people at a prompt; libpq would print them to stderr.
+  PQsetNoticeReceiver(
+      connection_.get(), [](void*, const PGresult*) {}, nullptr);
 }
 
 void Connection::check_stop() const {

@@ -15,6 +15,7 @@
 #include "capture/postgres/installation.h"
 #include "capture/postgres/ownership.h"
 #include "capture/postgres/preflight.h"
+#include "capture/postgres/publication.h"
 #include "capture/postgres/replication_stream.h"
 #include "capture/postgres/slot.h"
 #include "capture/postgres/snapshots.h"
@@ -178,7 +179,7 @@ class PostgresSource : public Source {
   }
 
   void look();
-  void look_at(const SourceTable& table, const std::vector<std::string>& added);
+  void look_at(const SourceTable& table, bool unpublished);
   bool take(std::string_view frame, Transactions& out);
   bool take(const Message& message, Transactions& out);
   void commit(const CommitMessage& message, Transactions& out);
@@ -273,7 +274,14 @@ void PostgresSource::look() {
   TypeCatalog types;
   const std::vector<SourceTable> tables = read_requested(now.sql, types, requests_);
   const std::vector<std::string> added = keep_published(now.sql, names(), tables);
-  for (const SourceTable& table : tables) look_at(table, added);
+  const auto memberships = read_memberships(now.sql, options_.publication);
+  for (const SourceTable& table : tables) {
+    auto membership = memberships.find(table.oid);
+    const bool republished = now.snapshots.is_republished(
+        table.table.schema.name, membership == memberships.end() ? 0 : membership->second);
+    look_at(table, republished || std::find(added.begin(), added.end(), table.table.schema.name) !=
+                                      added.end());
+  }
   bool tell = false;
   for (const TableRequest& request : requests_) {
     const bool there = std::any_of(tables.begin(), tables.end(), [&](const SourceTable& table) {
@@ -290,15 +298,14 @@ void PostgresSource::look() {
   looked_ = true;
 }
 
-// `added` are the tables whose changes were not published for a while.
-void PostgresSource::look_at(const SourceTable& table, const std::vector<std::string>& added) {
+// `unpublished`: changes of it may have gone unpublished for a while.
+void PostgresSource::look_at(const SourceTable& table, bool unpublished) {
   Session& now = session();
   const std::string& name = table.table.schema.name;
   if (!table.table.refusal.empty()) {
     throw state::Error("cannot capture the table: " + table.table.refusal, name,
                        "correct the config or the source; `tandem check` lists the choices");
   }
-  const bool unpublished = std::find(added.begin(), added.end(), name) != added.end();
   const bool outdated = now.snapshots.is_outdated(table);
   const bool back = looked_ && !now.snapshots.is_logged(name) && !now.snapshots.is_due(name);
   // The stream does not describe a table anew when a type of its was renamed.
@@ -311,7 +318,8 @@ bool PostgresSource::poll(milliseconds wait, std::stop_token stop, Transactions&
   const auto until = steady_clock::now() + wait;
   for (;;) {
     if (steady_clock::now() >= now.look_at) look();
-    now.snapshots.keep_reading();
+    // What is remembered for the readers is whole transactions.
+    if (!in_transaction_) now.snapshots.keep_reading();
     // What a table became while it was read is found by looking once more.
     if (now.snapshots.has_finished()) now.watch.forget();
     while (now.frames && now.next_frame < now.frames->size()) {

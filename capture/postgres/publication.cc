@@ -212,6 +212,20 @@ std::vector<Publication> read_publications(Connection& connection, const std::st
   return found;
 }
 
+std::map<Oid, std::uint64_t> read_memberships(Connection& connection, const std::string& name) {
+  // A row of the catalog has its oid for good: one that comes back has another.
+  Rows rows = connection.query(
+      "SELECT r.prrelid, sum(r.oid::int8)::int8 FROM pg_publication_rel r JOIN pg_publication p ON "
+      "p.oid = r.prpubid WHERE p.pubname IN ($1, $2) GROUP BY 1",
+      {name, inserts_publication(name)});
+  std::map<Oid, std::uint64_t> memberships;
+  for (int row = 0; row < rows.count(); ++row) {
+    memberships[static_cast<Oid>(rows.integer(row, 0))] =
+        static_cast<std::uint64_t>(rows.integer(row, 1));
+  }
+  return memberships;
+}
+
 Published publish(Connection& connection, const std::string& name,
                   const std::vector<SourceTable>& all_tables, Superfluous superfluous) {
   std::vector<SourceTable> tables;

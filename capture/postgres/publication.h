@@ -18,6 +18,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -73,6 +74,10 @@ struct Published {
   std::vector<std::string> added;
   bool created = false;  // a publication was made: an older slot must be made anew
 };
+
+/// By table: what changes whenever the table leaves one of the publications, or comes back to it.
+/// In between its changes may have gone unpublished.
+std::map<Oid, std::uint64_t> read_memberships(Connection& connection, const std::string& name);
 
 enum class Superfluous { kKeep, kDrop };
 

@@ -45,7 +45,7 @@ void Snapshots::restore(const std::optional<state::Checkpoint>& checkpoint,
     stop_reading(table);
     table.progress = {table.request.name, 0, true, {}};
     table.oid = 0;
-    table.storage = 0;
+    table.storage = table.membership = 0;
     table.must_wait = true;
     table.asked.clear();
     if (!checkpoint) continue;
@@ -57,6 +57,7 @@ void Snapshots::restore(const std::optional<state::Checkpoint>& checkpoint,
     if (known == state->tables.end()) continue;
     table.oid = known->second.oid;
     table.storage = known->second.storage;
+    table.membership = known->second.membership;
   }
 }
 
@@ -66,7 +67,8 @@ void Snapshots::save(state::Checkpoint& checkpoint, SourceState& state) const {
     // Whoever goes on from here does not know which keys were still to be read.
     if (!table.asked.empty()) progress.next_from.clear();
     checkpoint.tables.push_back(std::move(progress));
-    if (table.oid != 0) state.tables[table.request.name] = {table.oid, table.storage};
+    if (table.oid == 0) continue;
+    state.tables[table.request.name] = {table.oid, table.storage, table.membership};
   }
 }
 
@@ -109,6 +111,13 @@ bool Snapshots::is_outdated(const SourceTable& now) const {
   if (table->oid != now.oid || table->progress.fingerprint != schema.fingerprint()) return true;
   const bool from_start = table->progress.snapshotting && table->progress.next_from.empty();
   return !from_start && table->storage != now.storage;
+}
+
+bool Snapshots::is_republished(const std::string& name, std::uint64_t membership) {
+  Table* table = find(name);
+  if (table == nullptr) return false;
+  const std::uint64_t before = std::exchange(table->membership, membership);
+  return table->progress.fingerprint != 0 && before != membership;
 }
 
 void Snapshots::keep_reading() {

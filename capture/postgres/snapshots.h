@@ -52,6 +52,8 @@ class Snapshots {
   /// other files, whose rows nobody told. False for a table that is to be read from its start,
   /// since its chunks bring what they were read from.
   bool is_outdated(const SourceTable& table) const;
+  /// Takes note of how the table is published. True if it is not as it was when it was captured.
+  bool is_republished(const std::string& table, std::uint64_t membership);
   /// Starts readers where tables wait for one, and throws what ended one.
   void keep_reading();
   /// Whether a table has been read to its end since the last call.
@@ -78,8 +80,9 @@ class Snapshots {
     state::TableProgress progress;
     Oid oid = 0;
     std::uint64_t storage = 0;  // that its chunks were read from
-    bool absent = false;        // gone from the server
-    bool must_wait = false;     // for transactions that were running
+    std::uint64_t membership = 0;
+    bool absent = false;     // gone from the server
+    bool must_wait = false;  // for transactions that were running
     std::unique_ptr<ChunkReader> reader;
     std::uint64_t reader_number = 0;
     std::optional<Visibility> seen;  // by the reader's newest chunk

@@ -1,5 +1,5 @@
-// The form: encode_row of (2, system, database, slot, timeline, epoch, then name, oid and storage
-// of each table).
+// The form: encode_row of (3, system, database, slot, timeline, epoch, then name, oid, storage
+// and membership of each table).
 #include "capture/postgres/source_state.h"
 
 #include "state/error.h"
@@ -8,8 +8,8 @@
 namespace tandem::capture::postgres {
 namespace {
 
-constexpr std::int64_t kForm = 2;
-constexpr std::size_t kFixed = 6, kEach = 3;
+constexpr std::int64_t kForm = 3;
+constexpr std::size_t kFixed = 6, kEach = 4;
 
 state::Value number(std::uint64_t value) {
   return state::Value::integer(static_cast<std::int64_t>(value));
@@ -25,6 +25,7 @@ std::string SourceState::encode() const {
     row.push_back(state::Value::text(name));
     row.push_back(number(table.oid));
     row.push_back(number(table.storage));
+    row.push_back(number(table.membership));
   }
   return state::encode_row(row);
 }
@@ -48,7 +49,8 @@ std::optional<SourceState> SourceState::decode(const std::string& bytes) {
   state.epoch = static_cast<std::uint64_t>(row[5].as_integer());
   for (std::size_t i = kFixed; i < row.size(); i += kEach) {
     state.tables[row[i].bytes()] = {static_cast<Oid>(row[i + 1].as_integer()),
-                                    static_cast<std::uint64_t>(row[i + 2].as_integer())};
+                                    static_cast<std::uint64_t>(row[i + 2].as_integer()),
+                                    static_cast<std::uint64_t>(row[i + 3].as_integer())};
   }
   return state;
 }

@@ -23,7 +23,8 @@ struct SourceState {
   /// What a table's rows in the log were read from.
   struct Table {
     Oid oid = 0;
-    std::uint64_t storage = 0;  // SourceTable::storage
+    std::uint64_t storage = 0;     // SourceTable::storage
+    std::uint64_t membership = 0;  // read_memberships(): of the publications, as it was captured
     friend bool operator==(const Table&, const Table&) = default;
   };
   std::map<std::string, Table> tables;
