@@ -1,5 +1,8 @@
 """From commit to item: how long after its commit at the source a change stands in a local target.
 
+The source is what `connect` makes of it: called in the writer's process, it returns a function that
+commits one update, of the number and the row it is given. `attribute` is where items show the number.
+
 A writer process commits single-row updates at an even rate, each with a number of its own in the
 row, and remembers when each commit returned. A reader process watches the target's file and
 remembers when it first saw each number in an item. Both read CLOCK_MONOTONIC, which is one for the
@@ -14,22 +17,35 @@ import time
 LOOK_EVERY = 0.0003
 
 
-def writer(path, rows, rate, changes, results):
-    database = sqlite3.connect(path, isolation_level=None, timeout=30)
-    database.execute("PRAGMA synchronous = NORMAL")
+FIRST_NUMBER = 1_000_000  # above what the rows held before
+
+
+def sqlite_account(path):
+    """A `connect` for a source that stage.make_source made; items show the number as `version`."""
+
+    def connect():
+        database = sqlite3.connect(path, isolation_level=None, timeout=30)
+        database.execute("PRAGMA synchronous = NORMAL")
+        return lambda number, row: database.execute("UPDATE Account SET version = ? WHERE id = ?",
+                                                    (number, row))
+
+    return connect
+
+
+def writer(connect, rows, rate, changes, results):
+    update = connect()
     committed = []
     start = time.monotonic()
     for number in range(changes):
         due = start + number / rate
         if (wait := due - time.monotonic()) > 0:
             time.sleep(wait)
-        database.execute("UPDATE Account SET version = ? WHERE id = ?",
-                         (1_000_000 + number, 1 + number % rows))
+        update(FIRST_NUMBER + number, 1 + number % rows)
         committed.append(time.monotonic())
     results.put((committed, changes / (time.monotonic() - start)))
 
 
-def reader(path, changes, ready, results):
+def reader(path, attribute, changes, ready, results):
     database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=30)
     seen = [None] * changes
     offset = database.execute('SELECT max("offset") FROM items').fetchone()[0]
@@ -48,7 +64,7 @@ def reader(path, changes, ready, results):
         now = time.monotonic()
         for item, at in found:
             offset = max(offset, at)
-            number = int(json.loads(item)["version"]["N"]) - 1_000_000
+            number = int(json.loads(item)[attribute]["N"]) - FIRST_NUMBER
             if number >= 0 and seen[number] is None:
                 seen[number] = now
                 missing -= 1
@@ -57,16 +73,16 @@ def reader(path, changes, ready, results):
     results.put(seen)
 
 
-def measure(source, target, rows, rate, changes):
+def measure(connect, target, attribute, rows, rate, changes):
     """Milliseconds from commit to item, sorted; how many changes a newer one of the same row
     overtook; and the rate that the writer reached."""
     context = multiprocessing.get_context("fork")
     written, read = context.Queue(), context.Queue()
     ready = context.Event()
-    watching = context.Process(target=reader, args=(target, changes, ready, read))
+    watching = context.Process(target=reader, args=(target, attribute, changes, ready, read))
     watching.start()
     ready.wait(30)
-    writing = context.Process(target=writer, args=(source, rows, rate, changes, written))
+    writing = context.Process(target=writer, args=(connect, rows, rate, changes, written))
     writing.start()
     committed, reached = written.get()
     seen = read.get()
@@ -76,3 +92,7 @@ def measure(source, target, rows, rate, changes):
     if not took:
         raise SystemExit("no change arrived at the target")
     return took, changes - len(took), reached
+
+
+def percentile(ordered, percent):
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]

@@ -1,9 +1,10 @@
 """./dev bench [PART…] [--full] [--repeat N] [--json FILE]: what Tandem costs, beside what the same
-machine's SQLite and boto3 do in the same run.
+machine's SQLite, PostgreSQL and boto3 do in the same run.
 
-Parts: sync write latency fold triggers memory (all if none is named). Sizes are small by default,
-some minutes in all; --full takes the sizes that docs/benchmarks.md reports. Each measurement runs
---repeat times and the median is shown, with the range where it is wide.
+Parts: sync write latency fold triggers memory postgres postgres_latency postgres_memory (all if none
+is named). Sizes are small by default, some minutes in all; --full takes the sizes that
+docs/benchmarks.md reports. Each measurement runs --repeat times and the median is shown, with the
+range where it is wide.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import latency
+import postgres_parts
 import stage
 
 # Small ones, and those of --full.
@@ -30,9 +32,13 @@ SIZES = {
     "fold": (300_000, 1_000_000),  # rows of the replica that random updates hit
     "triggers": (50_000, 100_000),  # statements of the application
     "memory": (1_000_000, 10_000_000),  # rows of the first sync whose memory is watched
+    "pg_rows": (200_000, 1_000_000),  # of the PostgreSQL table that is read
+    "pg_changes": (200_000, 1_000_000),  # of it that are streamed
+    "pg_transaction": (1 << 30, 10 << 30),  # bytes of one transaction whose memory is watched
 }
 GO_SDK = 123_000  # items per CPU second of the Go SDK, measured apart: docs/benchmarks.md
-PROGRAMS = ("tandem", "bench_null_endpoint", "bench_dynamodb_write", "bench_fold", "bench_triggers")
+PROGRAMS = ("tandem", "bench_null_endpoint", "bench_dynamodb_write", "bench_fold", "bench_triggers",
+            "bench_postgres_capture")
 
 
 @dataclass
@@ -160,11 +166,12 @@ class Bench:
         stage.tandem(config, "run", "--once")
         with stage.Agent(config) as agent:
             start, cpu = time.monotonic(), stage.cpu_of(agent.pid)
-            took, overtaken, reached = latency.measure(folder / "source.db", target, rows, 1_000,
-                                                       self.size("changes"))
+            took, overtaken, reached = latency.measure(
+                latency.sqlite_account(folder / "source.db"), target, "version", rows, 1_000,
+                self.size("changes"))
             busy = (stage.cpu_of(agent.pid) - cpu) / (time.monotonic() - start)
-        self.add("commit to item, p50", percentile(took, 50), "ms", 5, False, 2)
-        self.add("commit to item, p99", percentile(took, 99), "ms", 25, False, 2)
+        self.add("commit to item, p50", latency.percentile(took, 50), "ms", 5, False, 2)
+        self.add("commit to item, p99", latency.percentile(took, 99), "ms", 25, False, 2)
         self.add("  longest", took[-1], "ms", digits=1)
         self.add("  changes a second that the writer reached", reached)
         self.add("  changes overtaken by newer ones", overtaken)
@@ -215,7 +222,17 @@ class Bench:
         self.add(f"memory, first sync of {rows:,} rows", sync.memory, "MiB", 256, False)
         self.add("  items a second of that sync", rows / sync.seconds, "items/s")
 
-    PARTS = ("sync", "write", "latency", "fold", "triggers", "memory")
+    def postgres(self):
+        postgres_parts.capture(self)
+
+    def postgres_latency(self):
+        postgres_parts.commit_to_item(self)
+
+    def postgres_memory(self):
+        postgres_parts.memory(self)
+
+    PARTS = ("sync", "write", "latency", "fold", "triggers", "memory", "postgres",
+             "postgres_latency", "postgres_memory")
 
 
 def run(*command):
@@ -231,10 +248,6 @@ def expect_counts(output, items, written):
     counts = re.search(r"([\d,]+) items are right at the target: ([\d,]+) written", output)
     if not counts or [int(n.replace(",", "")) for n in counts.groups()] != [items, written]:
         raise SystemExit(f"expected {items:,} items and {written:,} written, not: {output}")
-
-
-def percentile(ordered, percent):
-    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
 
 
 def report(bench, parts, loads):

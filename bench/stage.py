@@ -70,13 +70,13 @@ def sqlite_rates(path, rows, scratch):
     return scan, upsert
 
 
-def write_config(folder, target):
-    """A pipeline of one flat document over Account; `target` is the config's own section."""
+def write_config(folder, target, source=None, root="Account"):
+    """A pipeline of one flat document over `root`; all of these are the config's own sections."""
     config = {
-        "source": {"type": "sqlite", "path": str(folder / "source.db")},
+        "source": source or {"type": "sqlite", "path": str(folder / "source.db")},
         "state": str(folder / "state"),
         "target": {**target, "tables": {"Accounts": {"key": ["PK"]}}},
-        "documents": {"account": {"table": "Accounts", "root": "Account",
+        "documents": {"account": {"table": "Accounts", "root": root,
                                   "item": {"PK": "ACCOUNT#{id}", "$columns": "all"}}},
     }
     path = folder / "bench.yaml"
@@ -96,10 +96,15 @@ class Run:
 
 
 def tandem(config, *arguments):
+    return watched(BUILD / "tandem", "-c", config, *arguments)
+
+
+def watched(*command):
+    """Runs a command to its end and says what it took."""
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         start = time.monotonic()
-        process = subprocess.Popen([BUILD / "tandem", "-c", config, *arguments], env=ENVIRONMENT,
-                                   stdout=output, stderr=errors, text=True)
+        process = subprocess.Popen([str(word) for word in command], env=ENVIRONMENT, stdout=output,
+                                   stderr=errors, text=True)
         watch = Watch(process.pid)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.monotonic() - start
@@ -108,8 +113,8 @@ def tandem(config, *arguments):
         output.seek(0)
         errors.seek(0)
         if process.returncode != 0:
-            raise SystemExit(f"`tandem {' '.join(arguments)}` failed with {process.returncode}: "
-                             + errors.read())
+            words = " ".join([Path(command[0]).name, *map(str, command[1:])])
+            raise SystemExit(f"`{words}` failed with {process.returncode}: {errors.read()}")
         return Run(output.read(), seconds, usage.ru_utime + usage.ru_stime,
                    max(watch.threads.values(), default=0), watch.memory)
 
