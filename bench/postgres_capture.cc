@@ -1,10 +1,11 @@
 // Capture of PostgreSQL alone: the slot's stream, or a snapshot, into a log that drops everything
 // or into the embedded log.
 //
-// Usage: bench_postgres_capture URL SLOT PUBLICATION TABLE null|FILE stream CHANGES
-//        bench_postgres_capture URL SLOT PUBLICATION TABLE null|FILE snapshot
-// Prints one JSON object. A stream is never confirmed, so that a slot can be read again; the table
-// is taken for read already.
+// Usage: bench_postgres_capture URL SLOT PUBLICATION TABLE FILE snapshot
+//        bench_postgres_capture URL SLOT PUBLICATION TABLE FILE stream|stream-null CHANGES
+// Prints one JSON object. A stream goes on behind a snapshot of the same slot and publication,
+// whose log is FILE: into that log, or into one that begins where it ends and keeps nothing. A
+// stream is never confirmed, so the slot can be read again.
 #include <sys/resource.h>
 
 #include <atomic>
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <memory>
 #include <string>
 #include <thread>
@@ -28,12 +30,14 @@ using namespace tandem;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// Promises nothing: what an append costs a log that does nothing.
+// Promises nothing: what an append costs a log that does nothing. Begins where another log ends.
 class NullLog : public state::ChangeLog {
  public:
+  explicit NullLog(state::ChangeLog& before)
+      : identity_(before.identity()), tail_(before.read_tail()), next_(tail_.next) {}
   const std::string& identity() const override { return identity_; }
-  state::LogTail read_tail() override { return {epoch_, std::nullopt, next_}; }
-  void claim(std::uint64_t epoch) override { epoch_ = epoch; }
+  state::LogTail read_tail() override { return tail_; }
+  void claim(std::uint64_t /*epoch*/) override {}
   void append(std::shared_ptr<state::Batch> batch) override {
     next_ += static_cast<state::Offset>(batch->records.size());
   }
@@ -44,9 +48,9 @@ class NullLog : public state::ChangeLog {
   std::uint64_t size_bytes() override { return 0; }
 
  private:
-  const std::string identity_ = "00000000000000000000000000000000";
-  std::uint64_t epoch_ = 0;
-  std::atomic<state::Offset> next_ = state::kFirstOffset;
+  const std::string identity_;
+  const state::LogTail tail_;
+  std::atomic<state::Offset> next_;
 };
 
 // The source with what the measurement must not do left out.
@@ -65,16 +69,7 @@ class Measured : public capture::Source {
   }
   bool took_over() const override { return source_->took_over(); }
   void resume(std::optional<state::Checkpoint> checkpoint, capture::Transactions& out) override {
-    source_->resume(checkpoint, out);
-    if (!stream_) return;
-    // As if the table had been read: its schema is what the catalog says.
-    checkpoint = source_->checkpoint();
-    const capture::Catalog catalog = source_->catalog({});
-    for (state::TableProgress& table : checkpoint->tables) {
-      table.fingerprint = catalog.find(table.table)->schema.fingerprint();
-      table.snapshotting = false;
-    }
-    source_->resume(checkpoint, out);
+    source_->resume(std::move(checkpoint), out);
   }
   bool poll(milliseconds wait, std::stop_token stop, capture::Transactions& out) override {
     return source_->poll(wait, stop, out);
@@ -101,7 +96,8 @@ double seconds(const timeval& time) {
 }
 
 int run(const std::vector<std::string>& arguments) {
-  const bool stream = arguments.at(5) == "stream";
+  const std::string& what = arguments.at(5);
+  const bool stream = what != "snapshot";
   const std::int64_t wanted = stream ? std::atoll(arguments.at(6).c_str()) : 0;
   capture::PostgresOptions options;
   options.url = arguments.at(0);
@@ -110,17 +106,27 @@ int run(const std::vector<std::string>& arguments) {
   options.publication = arguments.at(2);
   Measured source(capture::open_postgres_source(options, {{arguments.at(3), {}, true}}), stream);
   std::unique_ptr<state::ChangeLog> log;
-  if (arguments.at(4) == "null") {
-    log = std::make_unique<NullLog>();
+  if (what == "stream-null") {
+    log = std::make_unique<NullLog>(*state::EmbeddedLog::open_read_only(arguments.at(4)));
   } else {
     log = std::make_unique<state::EmbeddedLog>(arguments.at(4), state::EmbeddedLogOptions{});
   }
   capture::Publisher publisher(source, *log, {});
   const auto began = steady_clock::now();
   std::stop_source stop;
-  std::jthread thread([&] { publisher.run(stop.get_token()); });
+  std::exception_ptr failure;
+  std::atomic<bool> failed = false;
+  std::jthread thread([&] {
+    try {
+      publisher.run(stop.get_token());
+    } catch (...) {
+      failure = std::current_exception();
+      failed = true;
+    }
+  });
   capture::PublisherStatus status;
   for (;;) {
+    if (failed) std::rethrow_exception(failure);
     status = publisher.status();
     if (stream ? status.changes >= wanted : status.snapshot_rows > 0 && !status.snapshotting) break;
     state::rest(milliseconds(1), {});
@@ -141,7 +147,7 @@ int run(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int count, char** words) {
-  if (count < 7) {
+  if (count < 7 || (count < 8 && std::string(words[6]) != "snapshot")) {
     std::fputs("usage: see bench/postgres_capture.cc\n", stderr);
     return 2;
   }

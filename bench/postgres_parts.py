@@ -12,7 +12,6 @@ import latency
 import postgres_server
 import stage
 
-SENDERS = ("recvlogical", "napping", "null", "log")  # a slot for each reader
 MEMORY_GOAL = 256
 AGENT_TRANSACTION = 1 << 30  # bytes; the agent folds it as well, which takes twice the disk
 WRITERS, WRITERS_SECONDS = 16, 30
@@ -47,9 +46,7 @@ def _snapshot(bench, database, rows, folder):
     copies = [database.client("psql", "-X", "-q", "-d", postgres_server.DATABASE,
                               "-c", r"\copy accounts to /dev/null") for _ in range(3)]
     copy = rows / min(run.seconds for run in copies)
-    database.make_slots("snapshot")
-    read = _capture(database, "snapshot", folder / "snapshot.db", "snapshot")
-    _expect("rows", read["rows"], rows)
+    read = _read_table(database, "snapshot", folder)
     rate = read["rows"] / read["seconds"]
     bench.add("PostgreSQL: COPY to /dev/null, best of 3", copy, "rows/s")
     bench.add("PostgreSQL: snapshot into the embedded log", rate, "rows/s")
@@ -60,7 +57,10 @@ def _snapshot(bench, database, rows, folder):
 
 def _stream(bench, database, changes, folder):
     napping = postgres_server.NappingReader(folder)
-    database.make_slots(*SENDERS)
+    for slot in ("recvlogical", "napping"):
+        database.make_slot(slot)
+    for slot in ("dropped", "logged"):
+        _read_table(database, slot, folder)
     until = database.change(changes)
     million = 1e6 / changes
 
@@ -79,25 +79,33 @@ def _stream(bench, database, changes, folder):
                   digits=2)
         ceiling = max(ceiling, counted["changes/s"])
 
-    for slot, log, what, ratio in (("null", "null", "a null log", 0.85),
-                                   ("log", folder / "stream.db", "the embedded log", 0.6)):
+    for slot, way, log, ratio in (("dropped", "stream-null", "a null log", 0.85),
+                                  ("logged", "stream", "the embedded log", 0.6)):
         with database.walsenders() as senders:
-            read = _capture(database, slot, log, "stream", changes)
+            read = _capture(database, slot, folder, way, changes)
         _expect("changes", read["changes"], changes)
         rate = read["changes"] / read["seconds"]
-        bench.add(f"PostgreSQL: stream into {what}", rate, "changes/s")
+        bench.add(f"PostgreSQL: stream into {log}", rate, "changes/s")
         bench.add("  stream / the higher ceiling", rate / ceiling, "times", ratio, digits=2)
         bench.add("  agent's CPU", read["cpu"] * million, "s per million changes",
-                  5 if slot == "log" else None, False, digits=2)
+                  5 if slot == "logged" else None, False, digits=2)
         bench.add("  of it the busiest thread's", read["busiest"] * million, "s", digits=2)
         bench.add("  walsender's CPU", senders.cpu() * million, "s per million changes", digits=2)
         bench.add("  highest memory", read["memory"], "MiB")
 
 
-def _capture(database, slot, log, *what):
+def _read_table(database, slot, folder):
+    """Makes a slot and reads the whole table, so that a stream can follow."""
+    database.make_slot(slot)
+    read = _capture(database, slot, folder, "snapshot")
+    _expect("rows", read["rows"], database.value("SELECT count(*) FROM accounts"))
+    return read
+
+
+def _capture(database, slot, folder, *what):
     """What bench_postgres_capture says of one run, with what can only be seen from outside."""
-    done = stage.watched(stage.BUILD / "bench_postgres_capture", database.url, slot,
-                         postgres_server.PUBLICATION, postgres_server.TABLE, log, *what)
+    done = stage.watched(stage.BUILD / "bench_postgres_capture", database.url, slot, slot,
+                         postgres_server.TABLE, folder / f"{slot}.db", *what)
     return json.loads(done.output) | {"memory": done.memory, "busiest": done.busiest}
 
 
@@ -151,8 +159,9 @@ def _large_transaction(bench, size):
         if free < 5 * size:  # the table, its WAL, the walsender's spill file, the log
             raise SystemExit(f"a transaction of {size >> 30} GB needs {5 * size >> 30} GB of disk,"
                              f" and {free >> 30} GB are free")
-        changes = _insert(database, size, slots=["large"])
-        read = _capture(database, "large", folder / "large.db", "stream", changes)
+        _read_table(database, "large", folder)
+        changes = _insert(database, size)
+        read = _capture(database, "large", folder, "stream", changes)
         _expect("changes", read["changes"], changes)
         bench.add(f"PostgreSQL: memory, capture of a {size / (1 << 30):g} GB transaction",
                   read["memory"], "MiB", MEMORY_GOAL, False)
@@ -174,10 +183,9 @@ def _large_transaction(bench, size):
     shutil.rmtree(folder)
 
 
-def _insert(database, size, slots=()):
+def _insert(database, size):
     """One transaction that inserts so many bytes of rows, and how many rows that is."""
     changes = size // LARGE_ROW_BYTES
-    database.make_slots(*slots)
     database.execute(LARGE_INSERT, 1_000_001, 1_000_000 + changes)
     return changes
 

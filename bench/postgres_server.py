@@ -28,7 +28,7 @@ SETTINGS = {
     "checkpoint_timeout": "60min",  # no checkpoint falls into a measurement
     "autovacuum": "off",
 }
-DATABASE = PUBLICATION = "bench"
+DATABASE = "bench"
 TABLE = "accounts"
 CHANGES_A_TRANSACTION = 100
 
@@ -37,7 +37,6 @@ CHANGES_A_TRANSACTION = 100
 SCHEMA = """
 CREATE TABLE accounts(id bigint PRIMARY KEY, owner text NOT NULL, email text, status int,
                       balance numeric(14, 2), updated_at timestamptz, note text);
-CREATE PUBLICATION bench FOR TABLE accounts WITH (publish_via_partition_root = true);
 
 CREATE FUNCTION account(i bigint) RETURNS SETOF accounts LANGUAGE sql IMMUTABLE AS $$
   SELECT i, format('Owner Name %s', i), format('owner%s@example.invalid', i), (i % 7)::int,
@@ -103,9 +102,11 @@ class Server:
         self._server.stop()
         self.installation.remove()
 
-    def make_slots(self, *names):
-        for name in names:
-            self.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", name)
+    def make_slot(self, name):
+        """A slot and a publication of one name: an agent signs its publication."""
+        self.execute(f"CREATE PUBLICATION {name} FOR TABLE {TABLE}"
+                     " WITH (publish_via_partition_root = true)")
+        self.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", name)
 
     def change(self, changes):
         """Makes so many changes and returns the position behind them."""
@@ -174,7 +175,7 @@ def read_by_pg_recvlogical(server, slot, until):
     """PostgreSQL's own client, which wakes for every message. It confirms what it has read."""
     return server.client("pg_recvlogical", "-d", DATABASE, f"--slot={slot}", "--start",
                          "-f", "/dev/null", "-o", "proto_version=1",
-                         "-o", f"publication_names={PUBLICATION}", f"--endpos={until}")
+                         "-o", f"publication_names={slot}", f"--endpos={until}")
 
 
 class NappingReader:
@@ -202,7 +203,7 @@ class NappingReader:
         conninfo = f"host=127.0.0.1 port={server.port} user=postgres dbname={DATABASE}"
         for _ in range(10):
             try:
-                done = stage.watched(self.program, conninfo, slot, PUBLICATION, changes,
+                done = stage.watched(self.program, conninfo, slot, slot, changes,
                                      self.NAP_US, 0)
             except SystemExit as failed:
                 if "run again" not in str(failed):
