@@ -326,7 +326,7 @@ bool PostgresSource::poll(milliseconds wait, std::stop_token stop, Transactions&
       if (take(now.frames->frame(now.next_frame++), out)) return true;
     }
     const auto left = std::chrono::duration_cast<milliseconds>(until - steady_clock::now());
-    now.frames = now.stream.next(std::max(left, milliseconds(0)), stop);
+    now.frames = now.stream.next(std::max(left, milliseconds(0)), stop, std::move(now.frames));
     now.next_frame = 0;
     if (!now.frames && (left.count() <= 0 || stop.stop_requested())) return false;
   }

@@ -18,9 +18,11 @@ using std::chrono::steady_clock;
 constexpr microseconds kNap{200};
 constexpr milliseconds kIdle{100};
 // Frames are handed over when so much has come together, or when the socket is empty.
-constexpr std::size_t kHandOver = 256U << 10U;
+constexpr std::size_t kHandOver = 128U << 10U;
 // What waits for the reader; beyond it the server waits.
-constexpr std::size_t kQueueBytes = 16U << 20U;
+constexpr std::size_t kQueueBytes = 4U << 20U;
+// Memory that is kept for frames to come.
+constexpr std::size_t kSpare = 40, kLargestSpare = 1U << 20U;
 // How often the server hears from us: its wal_sender_timeout is a minute unless it was changed.
 constexpr std::chrono::seconds kStatusEvery{5};
 // How long a new confirmation may wait to be sent together with later ones.
@@ -58,8 +60,12 @@ class ReplicationStream::Impl {
     thread_ = std::jthread([this](const std::stop_token& token) { run(token); });
   }
 
-  std::unique_ptr<Frames> next(milliseconds wait, const std::stop_token& stop) {
+  std::unique_ptr<Frames> next(milliseconds wait, const std::stop_token& stop,
+                               std::unique_ptr<Frames> read) {
     std::unique_lock lock(mutex_);
+    if (read && spare_.size() < kSpare && read->bytes.capacity() <= kLargestSpare) {
+      spare_.push_back(std::move(read));
+    }
     arrived_.wait_for(lock, stop, wait, [&] { return !queue_.empty() || failure_ != nullptr; });
     if (queue_.empty()) {
       if (failure_ != nullptr) std::rethrow_exception(failure_);
@@ -114,7 +120,7 @@ class ReplicationStream::Impl {
 
   // Takes what is there. Returns whether there was something.
   bool take_all() {
-    auto frames = std::make_unique<Frames>();
+    std::unique_ptr<Frames> frames = empty_frames();
     bool any = false;
     for (;;) {
       while (auto bytes = connection_.receive()) {
@@ -125,14 +131,38 @@ class ReplicationStream::Impl {
         frames->bytes += *bytes;
         frames->ends.push_back(static_cast<std::uint32_t>(frames->bytes.size()));
         if (frames->bytes.size() >= kHandOver) {
-          hand_over(std::exchange(frames, std::make_unique<Frames>()));
+          hand_over(std::move(frames));
           if (is_full()) return true;
+          frames = empty_frames();
         }
       }
       if (!connection_.consume()) break;
     }
-    if (frames->size() > 0) hand_over(std::move(frames));
+    if (frames->size() > 0) {
+      hand_over(std::move(frames));
+    } else {
+      std::lock_guard lock(mutex_);
+      spare_.push_back(std::move(frames));
+    }
     return any;
+  }
+
+  std::unique_ptr<Frames> empty_frames() {
+    std::unique_ptr<Frames> frames;
+    {
+      std::lock_guard lock(mutex_);
+      if (!spare_.empty()) {
+        frames = std::move(spare_.back());
+        spare_.pop_back();
+      }
+    }
+    if (!frames) {
+      frames = std::make_unique<Frames>();
+      frames->bytes.reserve(kHandOver + kHandOver / 4);
+    }
+    frames->bytes.clear();
+    frames->ends.clear();
+    return frames;
   }
 
   void hand_over(std::unique_ptr<Frames> frames) {
@@ -176,9 +206,10 @@ class ReplicationStream::Impl {
 
   std::mutex mutex_;
   std::condition_variable_any arrived_;
-  std::deque<std::unique_ptr<Frames>> queue_;  // guarded by mutex_
-  std::size_t queued_ = 0;                     // bytes in queue_, guarded by mutex_
-  std::exception_ptr failure_;                 // guarded by mutex_
+  std::deque<std::unique_ptr<Frames>> queue_;   // guarded by mutex_
+  std::size_t queued_ = 0;                      // bytes in queue_, guarded by mutex_
+  std::vector<std::unique_ptr<Frames>> spare_;  // guarded by mutex_
+  std::exception_ptr failure_;                  // guarded by mutex_
   std::jthread thread_;
 };
 
@@ -188,8 +219,9 @@ ReplicationStream::ReplicationStream(const ServerAddress& address, const std::st
                                      std::stop_token stop)
     : impl_(std::make_unique<Impl>(address, application, slot, publications, stop)) {}
 ReplicationStream::~ReplicationStream() = default;
-std::unique_ptr<Frames> ReplicationStream::next(milliseconds wait, const std::stop_token& stop) {
-  return impl_->next(wait, stop);
+std::unique_ptr<Frames> ReplicationStream::next(milliseconds wait, const std::stop_token& stop,
+                                                std::unique_ptr<Frames> read) {
+  return impl_->next(wait, stop, std::move(read));
 }
 void ReplicationStream::confirm(Lsn durable) { impl_->confirm(durable); }
 int ReplicationStream::backend_pid() const { return impl_->backend_pid(); }

@@ -39,8 +39,10 @@ class ReplicationStream {
                     std::stop_token stop);
   ~ReplicationStream();
 
-  /// The next frames; null when none came in time or a stop was asked for.
-  std::unique_ptr<Frames> next(std::chrono::milliseconds wait, const std::stop_token& stop);
+  /// The next frames; null when none came in time or a stop was asked for. `read` are earlier ones,
+  /// whose memory is used again; may be null.
+  std::unique_ptr<Frames> next(std::chrono::milliseconds wait, const std::stop_token& stop,
+                               std::unique_ptr<Frames> read);
   /// The log holds everything before this durably: the server may let go of it.
   void confirm(Lsn durable);
   /// The server's process that serves us.
