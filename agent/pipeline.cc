@@ -37,7 +37,8 @@ class Pipeline::Impl {
         reconciler_(directory.replica(), ledger_, claimed_target(), documents_,
                     reconciler_options()),
         fold_(*log_, relations_, fold_options(directory)),
-        inbox_(directory.inbox(), publisher_, fold_, reconciler_) {}
+        inbox_(directory.inbox(), publisher_, fold_, reconciler_),
+        watch_(*source_) {}
 
   void run(const Pipeline& self) {
     inbox_.take();
@@ -45,6 +46,7 @@ class Pipeline::Impl {
       std::jthread capture = start([&] { publisher_.run(workers_.get_token()); });
       std::jthread fold = start([&] { fold_.run(workers_.get_token()); });
       std::jthread apply = start([&] { reconciler_.run(workers_.get_token()); });
+      std::jthread watch = start([&] { watch_.run(workers_.get_token()); });
       std::jthread once;
       if (options_.once) once = start([&] { wait_for_all(); });
       try {
@@ -67,13 +69,10 @@ class Pipeline::Impl {
 
   PipelineStatus status() const {
     PipelineStatus status;
-    try {
-      status.source = source_->newest();
-    } catch (const state::Error&) {
-      // A source that can't be asked just now has its error reported by capture.
-      status.source_reachable = false;
-    }
+    // The source first: what is found of the others then is no older.
+    status.source = watch_.seen();
     status.capture = publisher_.status();
+    status.read_up_to = source_->read_up_to(status.capture.checkpoint.position);
     status.log_first = log_->first();
     status.log_next = log_->next();
     status.log_bytes = log_->size_bytes();
@@ -233,6 +232,7 @@ class Pipeline::Impl {
   sink::Reconciler reconciler_;
   FoldWorker fold_;
   InboxWorker inbox_;
+  SourceWatch watch_;
   mutable std::mutex mutex_;
   std::condition_variable_any stopped_;
   std::exception_ptr failure_;  // guarded by mutex_

@@ -14,6 +14,7 @@
 
 #include "agent/config.h"
 #include "agent/fold_worker.h"
+#include "agent/source_watch.h"
 #include "capture/publisher.h"
 #include "sink/reconciler.h"
 #include "state/state_directory.h"
@@ -30,9 +31,9 @@ struct PipelineOptions {
 };
 
 struct PipelineStatus {
-  state::SourcePosition source;  // newest committed at the source
-  bool source_reachable = true;
+  SourceWatch::Seen source;
   capture::PublisherStatus capture;
+  state::SourcePosition read_up_to;  // of the source, if all that was captured is in the log
   state::Offset log_first = 0, log_next = 0;
   std::uint64_t log_bytes = 0;
   FoldStatus fold;

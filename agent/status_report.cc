@@ -1,9 +1,11 @@
 #include "agent/status_report.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+#include <cmath>
+#include <memory>
 #include <sstream>
 #include <utility>
 
@@ -14,17 +16,23 @@
 namespace tandem::agent {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 void finish(StatusReport& report) {
-  report.lag_changes =
-      report.source_position > report.capture_position
-          ? static_cast<std::int64_t>(report.source_position - report.capture_position)
-          : 0;
+  report.read_up_to = std::max(report.read_up_to, report.capture_position);
+  const std::uint64_t newest = report.source_position.value_or(0);
+  report.lag_source =
+      newest > report.read_up_to ? static_cast<std::int64_t>(newest - report.read_up_to) : 0;
   report.lag_offsets = std::max<std::int64_t>(0, report.log_next - report.replica_next);
-  report.in_sync = report.source_reachable && report.lag_changes == 0 && report.lag_offsets == 0 &&
-                   report.settled && report.dirty == 0 && report.dead_letters == 0 &&
-                   report.snapshotting.empty();
+  report.in_sync = report.source_reachable && report.source_position && report.lag_source == 0 &&
+                   report.lag_offsets == 0 && report.settled && report.dirty == 0 &&
+                   report.dead_letters == 0 && report.snapshotting.empty();
+}
+
+std::uint64_t unchanged_up_to(capture::Source& source, const state::SourcePosition& logged) {
+  try {
+    return source.unchanged_up_to(logged).commit;
+  } catch (const state::Error&) {
+    return logged.commit;
+  }
 }
 
 std::int64_t unsettled_marks(state::ReplicaReader& replica, state::LedgerReader& ledger) {
@@ -62,7 +70,35 @@ bool all_settled(state::ReplicaReader& replica, state::LedgerReader& ledger) {
   return !running && whole && !tables.empty() && !ledger.any_unknown();
 }
 
+std::string text_of(const capture::SourceHealth::Retained& retained) {
+  std::string text =
+      retained.by + ": " + retained.state + ", the server keeps " +
+      human_bytes(static_cast<std::uint64_t>(std::max<std::int64_t>(0, retained.bytes))) +
+      " of WAL for it";
+  if (retained.bytes_per_second) {
+    const double rate = *retained.bytes_per_second;
+    text += rate < 0 ? ", falling by " : ", growing by ";
+    text += human_bytes(static_cast<std::uint64_t>(std::abs(rate))) + "/s";
+  }
+  if (retained.safe_bytes) {
+    text +=
+        "; lost after " +
+        human_bytes(static_cast<std::uint64_t>(std::max<std::int64_t>(0, *retained.safe_bytes))) +
+        " more";
+  }
+  if (retained.until_lost) {
+    text += ", in " + human_duration(static_cast<double>(retained.until_lost->count())) +
+            " at this rate";
+  }
+  return text;
+}
+
 }  // namespace
+
+std::string position_text(const StatusReport& report, std::uint64_t position) {
+  if (!report.in_wal) return std::to_string(position);
+  return fmt::format("{:X}/{:X}", position >> 32U, position & 0xffffffffU);
+}
 
 StatusReport report_of(const Config& config, const PipelineStatus& status,
                        const StatusReport* previous) {
@@ -71,8 +107,11 @@ StatusReport report_of(const Config& config, const PipelineStatus& status,
   report.time_ms = unix_milliseconds();
   report.agent_pid = static_cast<int>(::getpid());
   report.source_path = shown_source(config.source);
-  report.source_position = status.source.commit;
-  report.source_reachable = status.source_reachable;
+  report.in_wal = config.source.type == SourceType::kPostgres;
+  if (status.source.newest) report.source_position = status.source.newest->commit;
+  report.source_reachable = status.source.reachable;
+  report.health = status.source.health;
+  report.read_up_to = status.read_up_to.commit;
   report.capture_position = status.capture.checkpoint.position.commit;
   report.epoch = status.capture.epoch;
   for (const state::TableProgress& table : status.capture.checkpoint.tables) {
@@ -95,7 +134,7 @@ StatusReport report_of(const Config& config, const PipelineStatus& status,
   report.read_calls = status.target.read_calls;
   report.throttled = status.target.throttled;
   finish(report);
-  bool waits = report.lag_changes > 0 || report.lag_offsets > 0 || report.dirty > 0;
+  bool waits = report.lag_source > 0 || report.lag_offsets > 0 || report.dirty > 0;
   if (previous != nullptr && report.time_ms > previous->time_ms) {
     double seconds = static_cast<double>(report.time_ms - previous->time_ms) / 1000;
     report.items_per_second = static_cast<double>(report.written + report.deleted -
@@ -112,8 +151,11 @@ StatusReport report_from_files(const Config& config, const state::StateDirectory
   report.pipeline = config.name;
   report.time_ms = unix_milliseconds();
   report.source_path = shown_source(config.source);
+  report.in_wal = config.source.type == SourceType::kPostgres;
+  const std::unique_ptr<capture::Source> source = open_source(config);
   try {
-    report.source_position = open_source(config)->newest().commit;
+    report.source_position = source->newest().commit;
+    report.health = source->health();
   } catch (const state::Error&) {
     report.source_reachable = false;
   }
@@ -131,6 +173,9 @@ StatusReport report_from_files(const Config& config, const state::StateDirectory
       report.tables.push_back(table.table);
       if (table.snapshotting) report.snapshotting.push_back(table.table);
     }
+  }
+  if (tail.checkpoint && report.source_position.value_or(0) > report.capture_position) {
+    report.read_up_to = unchanged_up_to(*source, tail.checkpoint->position);
   }
   report.log_first = log->first();
   report.log_next = log->next();
@@ -156,96 +201,6 @@ StatusReport report_from_files(const Config& config, const state::StateDirectory
   return report;
 }
 
-std::string to_json(const StatusReport& report) {
-  Json json;
-  json["pipeline"] = report.pipeline;
-  json["time"] = iso_time(report.time_ms);
-  json["time_ms"] = report.time_ms;
-  json["in_sync"] = report.in_sync;
-  json["agent"] = {{"running", report.agent_pid.has_value()}};
-  if (report.agent_pid) json["agent"]["pid"] = *report.agent_pid;
-  json["source"] = {{"path", report.source_path},
-                    {"reachable", report.source_reachable},
-                    {"position", report.source_position}};
-  json["capture"] = {{"position", report.capture_position},
-                     {"epoch", report.epoch},
-                     {"lag_changes", report.lag_changes},
-                     {"tables", report.tables},
-                     {"snapshotting", report.snapshotting}};
-  json["log"] = {{"first", report.log_first},
-                 {"next", report.log_next},
-                 {"bytes", report.log_bytes},
-                 {"records_per_second", report.changes_per_second}};
-  json["replica"] = {{"next", report.replica_next},
-                     {"source_position", report.replica_position},
-                     {"lag_offsets", report.lag_offsets}};
-  json["apply"] = {{"dirty", report.dirty},
-                   {"settled", report.settled},
-                   {"dead_letters", report.dead_letters},
-                   {"lag_seconds", report.lag_seconds},
-                   {"written", report.written},
-                   {"deleted", report.deleted},
-                   {"unchanged", report.unchanged},
-                   {"items_per_second", report.items_per_second}};
-  json["target"] = {{"write_calls", report.write_calls},
-                    {"read_calls", report.read_calls},
-                    {"throttled", report.throttled}};
-  json["documents"] = Json::array();
-  for (const sink::DocumentStatus& document : report.documents) {
-    json["documents"].push_back({{"name", document.name},
-                                 {"items", document.items},
-                                 {"dead_letters", document.dead_letters},
-                                 {"progress", document.progress},
-                                 {"resting", document.resting}});
-  }
-  return json.dump(2, ' ', false, Json::error_handler_t::replace);
-}
-
-StatusReport report_from_json(const std::string& text) {
-  Json json = Json::parse(text);
-  StatusReport report;
-  report.pipeline = json.at("pipeline");
-  report.time_ms = json.at("time_ms");
-  report.in_sync = json.at("in_sync");
-  if (json.at("agent").contains("pid")) report.agent_pid = json.at("agent").at("pid").get<int>();
-  report.source_path = json.at("source").at("path");
-  report.source_reachable = json.at("source").at("reachable");
-  report.source_position = json.at("source").at("position");
-  report.capture_position = json.at("capture").at("position");
-  report.epoch = json.at("capture").at("epoch");
-  report.lag_changes = json.at("capture").at("lag_changes");
-  report.tables = json.at("capture").at("tables").get<std::vector<std::string>>();
-  report.snapshotting = json.at("capture").at("snapshotting").get<std::vector<std::string>>();
-  report.log_first = json.at("log").at("first");
-  report.log_next = json.at("log").at("next");
-  report.log_bytes = json.at("log").at("bytes");
-  report.changes_per_second = json.at("log").at("records_per_second");
-  report.replica_next = json.at("replica").at("next");
-  report.replica_position = json.at("replica").at("source_position");
-  report.lag_offsets = json.at("replica").at("lag_offsets");
-  report.dirty = json.at("apply").at("dirty");
-  report.settled = json.at("apply").at("settled");
-  report.dead_letters = json.at("apply").at("dead_letters");
-  report.lag_seconds = json.at("apply").at("lag_seconds");
-  report.written = json.at("apply").at("written");
-  report.deleted = json.at("apply").at("deleted");
-  report.unchanged = json.at("apply").at("unchanged");
-  report.items_per_second = json.at("apply").at("items_per_second");
-  report.write_calls = json.at("target").at("write_calls");
-  report.read_calls = json.at("target").at("read_calls");
-  report.throttled = json.at("target").at("throttled");
-  for (const Json& entry : json.at("documents")) {
-    sink::DocumentStatus document;
-    document.name = entry.at("name");
-    document.items = entry.at("items");
-    document.dead_letters = entry.at("dead_letters");
-    document.progress = entry.at("progress");
-    document.resting = entry.at("resting");
-    report.documents.push_back(std::move(document));
-  }
-  return report;
-}
-
 std::string to_text(const StatusReport& report) {
   std::ostringstream out;
   auto line = [&](const char* name, const std::string& text) {
@@ -257,15 +212,23 @@ std::string to_text(const StatusReport& report) {
                                        : styled(Style::kYellow, "something is on its way")));
   line("agent", report.agent_pid ? "runs as process " + std::to_string(*report.agent_pid)
                                  : "does not run; start it with `tandem run`");
-  line("source", report.source_path + ", position " + std::to_string(report.source_position) +
-                     (report.source_reachable ? "" : styled(Style::kRed, " (cannot be opened)")));
-  std::string capture = "position " + std::to_string(report.capture_position) + ", " +
-                        with_commas(report.lag_changes) + " changes behind";
+  std::string source = report.source_path;
+  if (report.source_position)
+    source += ", position " + position_text(report, *report.source_position);
+  if (!report.source_reachable) source += styled(Style::kRed, " (cannot be opened)");
+  line("source", source);
+  if (report.health.retained) line("slot", text_of(*report.health.retained));
+  std::string capture =
+      "position " + position_text(report, report.capture_position) + ", " +
+      (report.in_wal ? human_bytes(static_cast<std::uint64_t>(report.lag_source)) + " of WAL"
+                     : with_commas(report.lag_source) + " changes") +
+      " behind";
   if (!report.snapshotting.empty()) {
     capture += ", reading";
     for (const std::string& table : report.snapshotting) capture += " " + table;
   }
   line("capture", capture);
+  if (!report.health.waits_for.empty()) line("waits", printable(report.health.waits_for));
   std::string tables;
   for (const std::string& table : report.tables) tables += (tables.empty() ? "" : ", ") + table;
   line("tables", tables);
@@ -287,6 +250,10 @@ std::string to_text(const StatusReport& report) {
     line("letters", styled(Style::kRed, with_commas(report.dead_letters) + " dead letters") +
                         "; see `tandem dead-letters list`");
   }
+  for (const capture::Finding& warning : report.health.warnings) {
+    line("warning", styled(Style::kRed, printable(warning.subject + ": " + warning.text)) + "; " +
+                        printable(warning.advice));
+  }
   for (const sink::DocumentStatus& document : report.documents) {
     out << "  " << document.name << ": " << with_commas(document.items) << " items";
     if (document.progress < 1)
@@ -296,16 +263,6 @@ std::string to_text(const StatusReport& report) {
     out << '\n';
   }
   return out.str();
-}
-
-std::optional<StatusReport> read_status(const state::StateDirectory& directory) {
-  auto text = directory.read_status();
-  if (!text) return std::nullopt;
-  try {
-    return report_from_json(*text);
-  } catch (const Json::exception&) {
-    return std::nullopt;
-  }
 }
 
 }  // namespace tandem::agent

@@ -18,16 +18,21 @@ struct StatusReport {
   std::int64_t time_ms = 0;
   std::optional<int> agent_pid;  // nothing: no agent runs
   std::string source_path;
-  std::uint64_t source_position = 0;
+  bool in_wal = false;  // positions of the source are places in PostgreSQL's write-ahead log
+  std::optional<std::uint64_t> source_position;  // newest commit; nothing: not known yet
   bool source_reachable = true;
+  capture::SourceHealth health;
   std::uint64_t capture_position = 0, epoch = 0;
+  /// Up to there the source is in the log, or holds nothing that is captured.
+  std::uint64_t read_up_to = 0;
   std::vector<std::string> tables;  // captured
   std::vector<std::string> snapshotting;
   std::int64_t log_first = 0, log_next = 0;
   std::uint64_t log_bytes = 0;
   std::int64_t replica_next = 0;
   std::uint64_t replica_position = 0;
-  std::int64_t lag_changes = 0;  // committed at the source, not yet captured (upper bound)
+  /// Committed at the source, not yet captured (upper bound): changes, or bytes of its log.
+  std::int64_t lag_source = 0;
   std::int64_t lag_offsets = 0;  // in the log, not yet folded
   double lag_seconds = 0;        // age of the oldest thing not yet in the target; 0 when equal
   std::int64_t dirty = 0, dead_letters = 0;
@@ -44,6 +49,9 @@ StatusReport report_of(const Config& config, const PipelineStatus& status,
                        const StatusReport* previous);
 /// From the files of the state directory, without an agent.
 StatusReport report_from_files(const Config& config, const state::StateDirectory& directory);
+
+/// As the source's own tools write it.
+std::string position_text(const StatusReport& report, std::uint64_t position);
 
 std::string to_json(const StatusReport& report);
 StatusReport report_from_json(const std::string& json);

@@ -67,6 +67,23 @@ struct Finding {
   std::string subject;  // "table Track", "source"
   std::string text;     // what is so
   std::string advice;   // what to do; "" for kOk
+  int urgency = 0;      // of warnings that come again: the worse, the higher
+};
+
+/// How the source bears being captured while it is.
+struct SourceHealth {
+  /// What it keeps of its own log until capture has read it.
+  struct Retained {
+    std::string by;  // the name of what makes it keep that
+    std::int64_t bytes = 0;
+    std::optional<double> bytes_per_second;  // by which that grows; nothing: too early to say
+    std::string state;                       // in the source's own words
+    std::optional<std::int64_t> safe_bytes;  // until it may give up keeping it; nothing: no limit
+    std::optional<std::chrono::seconds> until_lost;  // at this rate; nothing: not to be foreseen
+  };
+  std::optional<Retained> retained;
+  std::string waits_for;  // what capture waits for, a sentence; "" if for nothing
+  std::vector<Finding> warnings;
 };
 
 /// Where a source puts what it found. Implemented by the publisher, which appends to the log.
@@ -93,9 +110,10 @@ class Source {
 
   virtual Catalog catalog(std::stop_token stop = {}) = 0;
   virtual std::vector<Finding> check() = 0;
-  /// Makes / removes what capture needs at the source. Idempotent.
+  /// Makes / removes what capture needs at the source. Idempotent. uninstall() returns what it left
+  /// there and why, a sentence each.
   virtual void install(std::stop_token stop = {}) = 0;
-  virtual void uninstall(std::stop_token stop = {}) = 0;
+  virtual std::vector<std::string> uninstall(std::stop_token stop = {}) = 0;
 
   /// Claims the source for this log and returns the epoch to write with: 1 + the largest of the
   /// log's newest, the owner's, and Unix milliseconds. The caller claims the log with it, reads the
@@ -129,8 +147,23 @@ class Source {
   /// agent has taken over. Thread-safe.
   virtual void report_late_writes() = 0;
 
+  /// How the source bears being captured. Thread-safe.
+  virtual SourceHealth health(std::stop_token /*stop*/ = {}) { return {}; }
+  /// How far this capture has read the source, if everything up to `logged` is in the log: up to
+  /// there, or further where it met nothing that is captured. Thread-safe.
+  virtual state::SourcePosition read_up_to(const state::SourcePosition& logged) const {
+    return logged;
+  }
+  /// The same where no agent captures from the source: asks the source, which may take seconds.
+  /// `logged` if the source cannot tell.
+  virtual state::SourcePosition unchanged_up_to(const state::SourcePosition& logged,
+                                                std::stop_token /*stop*/ = {}) {
+    return logged;
+  }
+
   /// The newest position committed at the source, for lag and for `run --once`. Waits so long for
-  /// a locked source. Thread-safe.
+  /// a locked source; an answer to one who waits less than a second may be a second old.
+  /// Thread-safe.
   virtual state::SourcePosition newest(
       std::chrono::milliseconds patience = std::chrono::milliseconds(250),
       std::stop_token stop = {}) = 0;

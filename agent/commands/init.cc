@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "agent/commands/commands.h"
 #include "agent/config_guess.h"
@@ -54,10 +55,16 @@ int write_first_config(const CommandLine& line, std::stop_token stop) {
 int uninstall(const Config& config, std::stop_token stop) {
   // The lock keeps a running agent from finding its triggers gone.
   state::StateDirectory directory = state::StateDirectory::own(config.state);
-  open_source(config)->uninstall(std::move(stop));
+  const std::vector<std::string> left = open_source(config)->uninstall(std::move(stop));
+  const std::string source = shown_source(config.source);
+  if (!left.empty()) {
+    say("removed what Tandem is known to have made at " + source);
+    for (const std::string& sentence : left) say("left there: " + sentence);
+    return 0;
+  }
   say(std::string("removed Tandem's ") +
       (config.source.type == SourceType::kSqlite ? "triggers and tables" : "publication and slot") +
-      " from " + shown_source(config.source));
+      " from " + source);
   return 0;
 }
 

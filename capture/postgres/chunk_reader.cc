@@ -70,7 +70,7 @@ class ChunkReader::Impl {
     if (failure_ != nullptr) std::rethrow_exception(failure_);
   }
 
-  std::string waits_for() {
+  std::optional<std::uint64_t> waits_for() {
     std::lock_guard lock(mutex_);
     return waits_for_;
   }
@@ -114,7 +114,8 @@ class ChunkReader::Impl {
       const bool ended = now.oldest() >= at_start.next();
       {
         std::lock_guard lock(mutex_);
-        waits_for_ = ended ? "" : "transaction " + std::to_string(now.oldest()) + " to end";
+        waits_for_.reset();
+        if (!ended) waits_for_ = now.oldest();
       }
       if (ended || stop.stop_requested()) return;
       state::rest(kRunningEvery, stop);
@@ -214,7 +215,7 @@ class ChunkReader::Impl {
   bool at_end_ = false;
   std::uint64_t generation_ = 0;
   std::exception_ptr failure_;
-  std::string waits_for_;
+  std::optional<std::uint64_t> waits_for_;
 
   std::jthread thread_;
 };
@@ -226,6 +227,6 @@ std::optional<ReadChunk> ChunkReader::take(std::uint64_t chunk) { return impl_->
 void ChunkReader::restart(state::Row from) { impl_->restart(std::move(from)); }
 void ChunkReader::ask(std::vector<state::Row> keys) { impl_->ask(std::move(keys)); }
 void ChunkReader::check() { impl_->check(); }
-std::string ChunkReader::waits_for() { return impl_->waits_for(); }
+std::optional<std::uint64_t> ChunkReader::waits_for() { return impl_->waits_for(); }
 
 }  // namespace tandem::capture::postgres

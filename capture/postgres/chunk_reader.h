@@ -57,9 +57,8 @@ class ChunkReader {
   void ask(std::vector<state::Row> keys);
   /// Throws what ended the thread, if something did.
   void check();
-  /// Since when it has been waiting for transactions that were running, for people; "" if it is
-  /// not.
-  std::string waits_for();
+  /// The oldest of the transactions that it waits for; nothing if it does not wait.
+  std::optional<std::uint64_t> waits_for();
 
  private:
   class Impl;

@@ -53,4 +53,9 @@ Lsn newest_lsn(Connection& connection) {
   return parse_lsn(rows.view(0, 1));
 }
 
+Lsn flushed_lsn(Connection& connection) {
+  return parse_lsn(
+      connection.query("SELECT pg_catalog.pg_current_wal_flush_lsn()::text").view(0, 0));
+}
+
 }  // namespace tandem::capture::postgres

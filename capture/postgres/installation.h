@@ -32,7 +32,9 @@ Installation make_installation(Connection& connection, const InstallationNames& 
 std::vector<std::string> keep_published(Connection& connection, const InstallationNames& names,
                                         const std::vector<SourceTable>& tables);
 
-/// Everything that was committed before the call ends before this, durably.
+/// Everything that was committed before the call ends before this, durably. May write.
 Lsn newest_lsn(Connection& connection);
+/// The end of what is durable. Commits that did not wait for the disk may still be behind it.
+Lsn flushed_lsn(Connection& connection);
 
 }  // namespace tandem::capture::postgres

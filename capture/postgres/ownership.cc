@@ -46,13 +46,12 @@ Ownership::Mine Ownership::mine() {
   return mine_;
 }
 
-template <typename Ask>
-auto Ownership::ask(std::stop_token stop, Ask ask) {
+void Ownership::ask(std::stop_token stop, const std::function<void(Connection&)>& use) {
   std::lock_guard lock(asking_);
   if (!connection_) connection_ = std::make_unique<Connection>(address_, application_);
   connection_->set_stop(std::move(stop));
   try {
-    return ask(*connection_);
+    use(*connection_);
   } catch (...) {
     connection_.reset();
     throw;
@@ -112,10 +111,6 @@ void Ownership::report_late_writes() {
     owner->since = owner->epoch + 1;
     write_owner(connection, names_.publication, *owner);
   });
-}
-
-Lsn Ownership::newest(std::stop_token stop) {
-  return ask(std::move(stop), [](Connection& connection) { return newest_lsn(connection); });
 }
 
 }  // namespace tandem::capture::postgres

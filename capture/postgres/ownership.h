@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -36,7 +37,8 @@ class Ownership {
   void check(Connection& connection);
   /// Tells the agent that has taken over. Nothing if none has.
   void report_late_writes();
-  Lsn newest(std::stop_token stop);
+  /// For what else is to be asked: over the same connection, one at a time.
+  void ask(std::stop_token stop, const std::function<void(Connection&)>& use);
 
  private:
   struct Mine {
@@ -45,8 +47,6 @@ class Ownership {
     int slot_pid = 0;
     bool has_row = false;
   };
-  template <typename Ask>
-  auto ask(std::stop_token stop, Ask ask);
   Mine mine();
   [[noreturn]] void throw_fenced() const;
 

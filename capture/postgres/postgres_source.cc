@@ -17,6 +17,7 @@
 #include "capture/postgres/preflight.h"
 #include "capture/postgres/publication.h"
 #include "capture/postgres/replication_stream.h"
+#include "capture/postgres/server_health.h"
 #include "capture/postgres/slot.h"
 #include "capture/postgres/snapshots.h"
 #include "capture/postgres/source_state.h"
@@ -36,6 +37,8 @@ using std::chrono::steady_clock;
 constexpr std::chrono::seconds kLookEvery{1};
 // How long an idle source's position may wait to be logged as a heartbeat.
 constexpr std::chrono::seconds kLetGoAfter{1};
+// How old an answer may be that nobody waits for.
+constexpr std::chrono::seconds kStillNew{1};
 
 constexpr char kObjectInUse[] = "55006";
 
@@ -64,7 +67,9 @@ std::string application_of(const PostgresOptions& options) { return "tandem " + 
 class PostgresSource : public Source {
  public:
   PostgresSource(PostgresOptions options, std::vector<TableRequest> tables)
-      : options_(std::move(options)), requests_(canonical(std::move(tables))) {}
+      : options_(std::move(options)),
+        requests_(canonical(std::move(tables))),
+        health_(options_.slot) {}
 
   Catalog catalog(std::stop_token stop) override {
     Connection connection = connect(std::move(stop));
@@ -82,9 +87,9 @@ class PostgresSource : public Source {
     make_installation(connection, names(), requests_);
   }
 
-  void uninstall(std::stop_token stop) override {
+  std::vector<std::string> uninstall(std::stop_token stop) override {
     Connection connection = connect(std::move(stop));
-    drop_installation(connection, options_.slot, options_.publication);
+    return drop_installation(connection, options_.slot, options_.publication);
   }
 
   std::uint64_t claim(const std::string& log_identity, std::uint64_t log_epoch,
@@ -125,9 +130,10 @@ class PostgresSource : public Source {
   void assert_owner(std::stop_token stop) override { ownership().assert_mine(std::move(stop)); }
   void report_late_writes() override { ownership().report_late_writes(); }
 
-  SourcePosition newest(milliseconds /*patience*/, std::stop_token stop) override {
-    return ends_at(ownership().newest(std::move(stop)));
-  }
+  SourcePosition newest(milliseconds patience, std::stop_token stop) override;
+  SourceHealth health(std::stop_token stop) override;
+  SourcePosition read_up_to(const SourcePosition& logged) const override;
+  SourcePosition unchanged_up_to(const SourcePosition& logged, std::stop_token stop) override;
 
  private:
   // All that lasts from one claim to the next.
@@ -195,6 +201,14 @@ class PostgresSource : public Source {
   // Of any thread.
   std::once_flag ownership_made_;
   std::unique_ptr<Ownership> ownership_;
+  /// All that ends before it was sent to us, and passed on.
+  std::atomic<Lsn> heard_{0};
+  /// Where the newest transaction ends that has something for the log. Set before `heard_` is.
+  std::atomic<Lsn> logged_{0};
+  std::mutex told_;
+  std::optional<Snapshots::Wait> wait_;  // guarded by told_
+  ServerHealth health_;                  // one at a time, within ownership().ask()
+  std::optional<std::pair<steady_clock::time_point, Lsn>> newest_;  // likewise
 
   // Of the driving thread.
   std::unique_ptr<Session> session_;
@@ -213,6 +227,7 @@ class PostgresSource : public Source {
 std::uint64_t PostgresSource::claim(const std::string& log_identity, std::uint64_t log_epoch,
                                     std::stop_token stop) {
   session_.reset();
+  heard_ = 0;
   const ServerAddress address = address_of(options_);
   Installation installed;
   {
@@ -269,6 +284,10 @@ void PostgresSource::look() {
   Session& now = session();
   now.look_at = steady_clock::now() + kLookEvery;
   ownership().check(now.sql);
+  {
+    std::lock_guard lock(told_);
+    wait_ = now.snapshots.waits_for();
+  }
   if (!now.watch.changed(now.sql)) return;
   // Types may have been altered as well: nothing that is known of them is used.
   TypeCatalog types;
@@ -336,7 +355,10 @@ bool PostgresSource::poll(milliseconds wait, std::stop_token stop, Transactions&
 bool PostgresSource::take(std::string_view bytes, Transactions& out) {
   const Frame frame = parse_frame(bytes);
   if (frame.kind == Frame::Kind::kData) return take(parse_message(frame.data), out);
-  if (!in_transaction_) position_ = std::max(position_, ends_at(frame.end));
+  if (!in_transaction_) {
+    position_ = std::max(position_, ends_at(frame.end));
+    heard_ = position_.commit;
+  }
   reply_wanted_ = reply_wanted_ || frame.reply;
   return false;
 }
@@ -355,6 +377,8 @@ bool PostgresSource::take(const Message& message, Transactions& out) {
     in_transaction_ = false;
     if (std::exchange(skipping_, false)) return false;
     position_ = ends_at(end->end);
+    if (opened_) logged_ = end->end;
+    heard_ = end->end;
     if (opened_) out.end(checkpoint());
     return opened_;
   } else if (const auto* relation = std::get_if<RelationMessage>(&message)) {
@@ -439,6 +463,57 @@ void PostgresSource::own_message(const LogicalMessage& message, Transactions& ou
     open(out);
     for (const std::string& table : std::exchange(now.gone, {})) now.snapshots.gone(table, out);
   }
+}
+
+SourcePosition PostgresSource::newest(milliseconds patience, std::stop_token stop) {
+  const bool exact = patience >= kStillNew;
+  SourcePosition position;
+  ownership().ask(std::move(stop), [&](Connection& connection) {
+    const auto now = steady_clock::now();
+    if (exact || !newest_ || now - newest_->first >= kStillNew) {
+      newest_ = {now, exact ? newest_lsn(connection) : flushed_lsn(connection)};
+    }
+    position = ends_at(newest_->second);
+  });
+  return position;
+}
+
+SourceHealth PostgresSource::health(std::stop_token stop) {
+  std::optional<Snapshots::Wait> wait;
+  {
+    std::lock_guard lock(told_);
+    wait = wait_;
+  }
+  SourceHealth health;
+  ownership().ask(std::move(stop),
+                  [&](Connection& connection) { health = health_.look(connection, wait); });
+  return health;
+}
+
+SourcePosition PostgresSource::read_up_to(const SourcePosition& logged) const {
+  const Lsn heard = heard_;
+  if (logged.commit < logged_) return logged;
+  return std::max(logged, ends_at(heard));
+}
+
+SourcePosition PostgresSource::unchanged_up_to(const SourcePosition& logged, std::stop_token stop) {
+  SourcePosition position = logged;
+  try {
+    ownership().ask(std::move(stop), [&](Connection& connection) {
+      std::vector<std::string> publications;
+      for (const Publication& each : read_publications(connection, options_.publication)) {
+        publications.push_back(each.name);
+      }
+      const Lsn end = flushed_lsn(connection);
+      if (!has_changes(connection, options_.slot, publications, logged.commit, end)) {
+        position = std::max(position, ends_at(end));
+      }
+    });
+  } catch (const ServerError&) {
+    // Somebody has the slot, there is none, or it took too long.
+    return logged;
+  }
+  return position;
 }
 
 class PostgresReader : public SourceReader {

@@ -85,6 +85,26 @@ void drop_slot(Connection& connection, const std::string& name) {
       {name});
 }
 
+bool has_changes(Connection& connection, const std::string& slot,
+                 const std::vector<std::string>& publications, Lsn from, Lsn to) {
+  // A commit message of pgoutput: 'C', flags, the commit's LSN, its end's (eight bytes each).
+  constexpr char kQuery[] =
+      "WITH messages AS MATERIALIZED (SELECT xid::text, data, get_byte(data, 0) AS kind "
+      "FROM pg_logical_slot_peek_binary_changes($1, $2::pg_lsn, NULL, 'proto_version', '1', "
+      "'publication_names', $3)) "
+      "SELECT EXISTS (SELECT FROM messages c JOIN messages m ON m.xid = c.xid "
+      "WHERE c.kind = ascii('C') AND m.kind IN (ascii('I'), ascii('U'), ascii('D'), ascii('T')) "
+      "AND ('x' || encode(substring(c.data FROM 11 FOR 8), 'hex'))::bit(64)::int8 > $4)";
+  std::string names;
+  for (const std::string& publication : publications) {
+    names += (names.empty() ? "" : ",") + connection.identifier(publication);
+  }
+  connection.execute("SET statement_timeout = '5s'");
+  const Rows rows = connection.query(kQuery, {slot, to_text(to), names, std::to_string(from)});
+  connection.execute("SET statement_timeout = 0");
+  return rows.flag(0, 0);
+}
+
 std::vector<std::string> drop_installation(Connection& connection, const std::string& slot_name,
                                            const std::string& publication) {
   const std::optional<Slot> slot = read_slot(connection, slot_name);

@@ -19,6 +19,23 @@ constexpr double kLeastRate = 1024;
 constexpr seconds kWarnBefore = std::chrono::hours(24);
 constexpr std::int64_t kMuchWithoutLimit = std::int64_t{10} << 30;
 
+// Of warnings: what the server does by itself comes last.
+constexpr int kGrows = 1, kUnreserved = 100, kLost = 200;
+
+// Grows by one whenever half of the time has passed.
+int urgency_of(seconds left) {
+  int urgency = kGrows;
+  for (auto time = kWarnBefore; time > left && time > seconds(10); time /= 2) ++urgency;
+  return urgency;
+}
+
+// Grows by one whenever twice as much is kept.
+int urgency_of(std::int64_t held) {
+  int urgency = kGrows;
+  for (; held > kMuchWithoutLimit; held /= 2) ++urgency;
+  return urgency;
+}
+
 double in_seconds(SlotGuardian::Time::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
@@ -103,6 +120,7 @@ std::optional<Finding> SlotGuardian::warning() const {
   Finding finding{Finding::Level::kWarning, "slot " + newest_.name, "", ""};
   if (newest_.is_lost()) {
     finding.level = Finding::Level::kFailure;
+    finding.urgency = kLost;
     finding.text = "the server has given it up" +
                    (newest_.invalidation.empty() ? "" : " (" + newest_.invalidation + ")");
     finding.advice =
@@ -120,15 +138,18 @@ std::optional<Finding> SlotGuardian::warning() const {
       "open for long, or raise max_slot_wal_keep_size";
   if (now->wal_status == "unreserved") {
     finding.text += ", and gives it up at its next checkpoint";
+    finding.urgency = kUnreserved;
     return finding;
   }
   if (now->until_lost && *now->until_lost < kWarnBefore) {
     finding.text +=
         "; if it goes on like this, it gives the slot up in " + shown_duration(*now->until_lost);
+    finding.urgency = urgency_of(*now->until_lost);
     return finding;
   }
   if (!now->safe_wal_size && now->held_bytes > kMuchWithoutLimit) {
     finding.text += ", and nothing stops it before its disk is full";
+    finding.urgency = urgency_of(now->held_bytes);
     finding.advice =
         "see by `tandem status` what keeps Tandem back, and set "
         "max_slot_wal_keep_size to what the disk can spare";

@@ -152,13 +152,14 @@ void Snapshots::keep_reading() {
   }
 }
 
-std::string Snapshots::waits_for() {
+std::optional<Snapshots::Wait> Snapshots::waits_for() {
   for (Table& table : tables_) {
     if (!table.reader) continue;
-    std::string what = table.reader->waits_for();
-    if (!what.empty()) return table.request.name + " waits for " + what;
+    if (const auto transaction = table.reader->waits_for()) {
+      return Wait{table.request.name, *transaction};
+    }
   }
-  return "";
+  return std::nullopt;
 }
 
 void Snapshots::begin(std::uint32_t xid) {

@@ -58,8 +58,13 @@ class Snapshots {
   void keep_reading();
   /// Whether a table has been read to its end since the last call.
   bool has_finished() { return std::exchange(finished_, false); }
-  /// What keeps the first chunks waiting, for people; "" if nothing does.
-  std::string waits_for();
+  /// A table whose first chunk waits, and the transaction that it waits for.
+  struct Wait {
+    std::string table;
+    std::uint64_t transaction = 0;
+    friend bool operator==(const Wait&, const Wait&) = default;
+  };
+  std::optional<Wait> waits_for();
 
   // What the stream brings, in its order.
   void begin(std::uint32_t xid);

@@ -91,10 +91,11 @@ class SqliteSource : public Source {
     });
   }
 
-  void uninstall(std::stop_token stop) override {
+  std::vector<std::string> uninstall(std::stop_token stop) override {
     refuse_unwritable();
     Database database(path_, state::OpenMode::kReadWrite, kLockWaitMs);
     in_write_transaction(database, stop, [&] { remove_installation(database); });
+    return {};
   }
 
   std::uint64_t claim(const std::string& log_identity, std::uint64_t log_epoch,

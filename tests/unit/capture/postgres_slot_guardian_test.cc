@@ -1,5 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+#include <vector>
+
 #include "capture/postgres/slot_guardian.h"
 
 namespace tandem::capture::postgres {
@@ -97,6 +101,25 @@ TEST(ShownForPeople, SizesAndDurations) {
   EXPECT_EQ(shown_duration(seconds(2'100)), "35 min");
   EXPECT_EQ(shown_duration(seconds(7'300)), "2 h 1 min");
   EXPECT_EQ(shown_duration(seconds(187'200)), "2 d 4 h");
+}
+
+TEST_F(Guard, WhatGetsWorseIsMoreUrgent) {
+  std::vector<int> urgencies;
+  // A megabyte each second; what is safe shrinks by as much.
+  for (int at = 0; at <= 3600; at += 60) {
+    sample(at, at * kMega, 3600 * kMega - at * kMega);
+    const auto warning = guardian_.warning();
+    if (warning) urgencies.push_back(warning->urgency);
+  }
+  sample(3660, 3660 * kMega, 0, "unreserved");
+  urgencies.push_back(guardian_.warning().value().urgency);
+  sample(3720, 3720 * kMega, 0, "lost");
+  urgencies.push_back(guardian_.warning().value().urgency);
+  EXPECT_TRUE(std::is_sorted(urgencies.begin(), urgencies.end()));
+  EXPECT_GE(urgencies.front(), 1);
+  const std::set<int> steps(urgencies.begin(), urgencies.end());
+  EXPECT_GT(steps.size(), 5U);
+  EXPECT_LT(steps.size(), 15U);  // each is a line of the agent's log
 }
 
 }  // namespace

@@ -25,7 +25,9 @@ class GatedSource : public Source {
   Catalog catalog(std::stop_token stop) override { return source_->catalog(stop); }
   std::vector<Finding> check() override { return source_->check(); }
   void install(std::stop_token stop) override { source_->install(stop); }
-  void uninstall(std::stop_token stop) override { source_->uninstall(stop); }
+  std::vector<std::string> uninstall(std::stop_token stop) override {
+    return source_->uninstall(stop);
+  }
   std::uint64_t claim(const std::string& identity, std::uint64_t epoch,
                       std::stop_token stop) override {
     return source_->claim(identity, epoch, stop);
