@@ -28,7 +28,6 @@ constexpr std::size_t kChunkBytes = 3U << 20U;
 constexpr std::size_t kFewestRows = 50, kMostRows = 50'000, kFirstRows = 2'000;
 constexpr std::size_t kKeysAtOnce = 1'000;
 constexpr milliseconds kRunningEvery{20};
-constexpr char kCurrentSnapshot[] = "SELECT pg_catalog.pg_current_snapshot()::text";
 
 }  // namespace
 
@@ -108,9 +107,9 @@ class ChunkReader::Impl {
   }
 
   void wait_for_running(Connection& connection, const std::stop_token& stop) {
-    const Visibility at_start(connection.query(kCurrentSnapshot).view(0, 0));
+    const Visibility at_start = current_view(connection);
     for (;;) {
-      const Visibility now(connection.query(kCurrentSnapshot).view(0, 0));
+      const Visibility now = current_view(connection);
       const bool ended = now.oldest() >= at_start.next();
       {
         std::lock_guard lock(mutex_);
@@ -159,7 +158,7 @@ class ChunkReader::Impl {
     // Locked before the transaction's view is taken: a TRUNCATE or a rewriting ALTER TABLE that
     // came between would show rows that no view should see.
     TableQuery(connection, *table_).lock();
-    chunk.view = Visibility(connection.query(kCurrentSnapshot).view(0, 0));
+    chunk.view = current_view(connection);
     const std::uint64_t before = table_->table.schema.fingerprint();
     table_ = usable(read_table(connection, types_, options_.table));
     chunk.schema = table_->table.schema;

@@ -241,9 +241,10 @@ std::uint64_t PostgresSource::claim(const std::string& log_identity, std::uint64
   const Claim claim =
       ownership().claim(session->sql, log_identity, log_epoch, session->stream.backend_pid());
   const ReplicationStream::Server& server = session->stream.server();
-  session->server = {server.system,         server.database,         options_.slot,
-                     server.timeline,       server.newest,           installed.confirmed,
-                     installed.slot_is_new, installed.slot_was_lost, claim.since};
+  session->server = {server.system,       server.database,       options_.slot,
+                     server.timeline,     server.ended,          server.newest,
+                     installed.confirmed, installed.slot_is_new, installed.slot_was_lost,
+                     claim.since};
   session->took_over = claim.took_over;
   session->log_epoch = log_epoch;
   session->state.system = session->server.system;
@@ -288,6 +289,7 @@ void PostgresSource::look() {
     std::lock_guard lock(told_);
     wait_ = now.snapshots.waits_for();
   }
+  if (now.snapshots.snapshotting()) now.snapshots.pass_by(current_view(now.sql));
   if (!now.watch.changed(now.sql)) return;
   // Types may have been altered as well: nothing that is known of them is used.
   TypeCatalog types;

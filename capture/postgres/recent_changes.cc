@@ -6,9 +6,9 @@
 namespace tandem::capture::postgres {
 namespace {
 
-// Beyond so many keys of one transaction in one table the table counts as changed as a whole: it is
-// read again when the transaction is seen, which bounds the memory.
-constexpr std::size_t kKeysRemembered = 200'000;
+// Beyond so many keys, in one transaction and table or in all, the table counts as changed as a
+// whole: it is read again when the transaction is seen, which bounds the memory.
+constexpr std::size_t kKeysOfOne = 200'000, kKeysInAll = 500'000;
 
 }  // namespace
 
@@ -18,30 +18,43 @@ void RecentChanges::change(const std::string& table, const state::Row& key_befor
                            const state::Row& key_after, std::vector<int> unchanged) {
   Table& touched = transactions_.back().tables[table];
   if (touched.whole) return;
-  if (touched.changes.size() >= kKeysRemembered) {
+  if (touched.changes.size() >= kKeysOfOne || keys_ >= kKeysInAll) {
     whole_table(table);
     return;
   }
+  ++keys_;
   touched.changes.push_back({key_before, key_after, std::move(unchanged)});
 }
 
 void RecentChanges::doubt(const std::string& table, const state::Row& key) {
   Table& touched = transactions_.back().tables[table];
-  if (!touched.whole) touched.changes.push_back({key, key, {}, true});
+  if (touched.whole) return;
+  ++keys_;
+  touched.changes.push_back({key, key, {}, true});
 }
 
 void RecentChanges::whole_table(const std::string& table) {
   Table& touched = transactions_.back().tables[table];
   touched.whole = true;
+  keys_ -= touched.changes.size();
   touched.changes.clear();
   touched.changes.shrink_to_fit();
 }
 
 void RecentChanges::forget(const std::vector<const Visibility*>& views) {
   std::erase_if(transactions_, [&](const Transaction& transaction) {
-    return std::all_of(views.begin(), views.end(),
-                       [&](const Visibility* view) { return view->sees(transaction.xid); });
+    const bool seen = std::all_of(views.begin(), views.end(), [&](const Visibility* view) {
+      return view->sees(transaction.xid);
+    });
+    if (!seen) return false;
+    for (const auto& [name, table] : transaction.tables) keys_ -= table.changes.size();
+    return true;
   });
+}
+
+void RecentChanges::forget_all() {
+  transactions_.clear();
+  keys_ = 0;
 }
 
 void RecentChanges::move(const Change& change, Unseen& unseen) {

@@ -31,7 +31,7 @@ class RecentChanges {
 
   /// Forgets what all of these views see, as later ones will.
   void forget(const std::vector<const Visibility*>& views);
-  void forget_all() { transactions_.clear(); }
+  void forget_all();
 
   /// What the transactions that the view does not see did to the table.
   struct Unseen {
@@ -67,6 +67,7 @@ class RecentChanges {
   static void move(const Change& change, Unseen& unseen);
 
   std::deque<Transaction> transactions_;
+  std::size_t keys_ = 0;  // remembered in all
 };
 
 }  // namespace tandem::capture::postgres

@@ -8,6 +8,8 @@
 #include <thread>
 #include <utility>
 
+#include "capture/postgres/source_state.h"
+
 namespace tandem::capture::postgres {
 namespace {
 
@@ -56,6 +58,11 @@ class ReplicationStream::Impl {
     const Rows rows = connection_.execute("IDENTIFY_SYSTEM");
     server_ = {rows.text(0, 0), rows.text(0, 3), static_cast<std::uint64_t>(rows.integer(0, 1)),
                parse_lsn(rows.view(0, 2))};
+    if (server_.timeline > 1) {
+      const Rows history =
+          connection_.execute("TIMELINE_HISTORY " + std::to_string(server_.timeline));
+      server_.ended = parse_timeline_history(history.view(0, 1));
+    }
     connection_.start_copy_both(start_command(connection_, slot, publications));
     thread_ = std::jthread([this](const std::stop_token& token) { run(token); });
   }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -52,6 +53,7 @@ class ReplicationStream {
     std::string system, database;
     std::uint64_t timeline = 0;
     Lsn newest = 0;
+    std::map<std::uint64_t, Lsn> ended;  // earlier timelines, and where each was left
   };
   const Server& server() const;
 

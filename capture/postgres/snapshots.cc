@@ -162,6 +162,13 @@ std::optional<Snapshots::Wait> Snapshots::waits_for() {
   return std::nullopt;
 }
 
+void Snapshots::pass_by(const Visibility& view) {
+  for (Table& table : tables_) {
+    if (table.reader && table.reader->waits_for().empty()) return;
+  }
+  recent_.forget({&view});
+}
+
 void Snapshots::begin(std::uint32_t xid) {
   if (!remembering_) return;
   recent_.begin(xid);

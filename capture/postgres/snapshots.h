@@ -66,6 +66,10 @@ class Snapshots {
   };
   std::optional<Wait> waits_for();
 
+  /// A view of the server as of before the call: while the readers still wait, theirs will be
+  /// later.
+  void pass_by(const Visibility& view);
+
   // What the stream brings, in its order.
   void begin(std::uint32_t xid);
   /// Logs the schema before the table's first change under it, and reads the table again if it is

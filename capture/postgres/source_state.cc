@@ -2,6 +2,8 @@
 // and membership of each table).
 #include "capture/postgres/source_state.h"
 
+#include <sstream>
+
 #include "state/error.h"
 #include "state/value.h"
 
@@ -55,6 +57,20 @@ std::optional<SourceState> SourceState::decode(const std::string& bytes) {
   return state;
 }
 
+std::map<std::uint64_t, Lsn> parse_timeline_history(std::string_view text) {
+  std::map<std::uint64_t, Lsn> ended;
+  std::istringstream lines{std::string(text)};
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::uint64_t timeline = 0;
+    std::string lsn;
+    if (words >> timeline >> lsn && lsn.find('/') != std::string::npos) {
+      ended[timeline] = parse_lsn(lsn);
+    }
+  }
+  return ended;
+}
+
 std::string reason_for_gap(const std::optional<SourceState>& before, Lsn position,
                            const ServerState& now) {
   if (!before) return "the log's checkpoint cannot be read by this version";
@@ -65,6 +81,17 @@ std::string reason_for_gap(const std::optional<SourceState>& before, Lsn positio
   if (now.slot_is_new) {
     return before->slot == now.slot ? "the replication slot " + now.slot + " was gone"
                                     : "the replication slot is another one, " + now.slot;
+  }
+  if (before->timeline != now.timeline) {
+    // What the old timeline held behind the fork is not in this one.
+    auto ended = now.ended.find(before->timeline);
+    if (ended == now.ended.end() || ended->second < position) {
+      return "the server was restored, or a standby took over that had not got all: it left "
+             "timeline " +
+             std::to_string(before->timeline) +
+             (ended == now.ended.end() ? "" : " at " + to_text(ended->second)) +
+             ", and the log holds changes up to " + to_text(position);
+    }
   }
   if (before->epoch < now.since) {
     return "the source was restored, or another log was fed from it since this log left it, this "

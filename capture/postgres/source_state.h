@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "capture/postgres/pgoutput.h"
 #include "capture/postgres/type_catalog.h"
@@ -38,13 +39,17 @@ struct SourceState {
 struct ServerState {
   std::string system, database, slot;
   std::uint64_t timeline = 0;
-  Lsn newest = 0;     // end of what is written
-  Lsn confirmed = 0;  // of the slot
+  std::map<std::uint64_t, Lsn> ended;  // earlier timelines, and where each was left
+  Lsn newest = 0;                      // end of what is written
+  Lsn confirmed = 0;                   // of the slot
   bool slot_is_new = false;
   std::string slot_was_lost;  // why an earlier slot was given up, "" if it was not
   /// The first epoch of an unbroken chain of claims; 0: the server keeps no owner row.
   std::uint64_t since = 0;
 };
+
+/// Of a timeline's history file: a line for each earlier one, "1<TAB>0/5000148<TAB>reason".
+std::map<std::uint64_t, Lsn> parse_timeline_history(std::string_view text);
 
 /// Why the log cannot go on behind `position`, "" if it can.
 std::string reason_for_gap(const std::optional<SourceState>& before, Lsn position,

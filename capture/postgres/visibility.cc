@@ -4,6 +4,7 @@
 #include <charconv>
 #include <string>
 
+#include "capture/postgres/connection.h"
 #include "state/error.h"
 
 namespace tandem::capture::postgres {
@@ -40,6 +41,10 @@ Visibility::Visibility(std::string_view text) {
     running_.push_back(take_number(rest, text));
   }
   std::sort(running_.begin(), running_.end());
+}
+
+Visibility current_view(Connection& connection) {
+  return Visibility(connection.query("SELECT pg_catalog.pg_current_snapshot()::text").view(0, 0));
 }
 
 bool Visibility::sees(std::uint32_t xid) const {

@@ -26,4 +26,9 @@ class Visibility {
   std::vector<std::uint64_t> running_;  // sorted
 };
 
+class Connection;
+
+/// Of the connection's transaction, or as of now.
+Visibility current_view(Connection& connection);
+
 }  // namespace tandem::capture::postgres

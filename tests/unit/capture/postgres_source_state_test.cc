@@ -41,12 +41,18 @@ TEST(PostgresSourceState, OnlyTheSameServerBehindOurPositionGoesOn) {
   ServerState now;
   now.system = before.system, now.database = before.database, now.slot = before.slot;
   now.timeline = 4;  // after a failover
+  now.ended = parse_timeline_history("1\t0/50\tno recovery target\n3\t0/3C0\ta reason\n\n");
+  EXPECT_EQ(now.ended.at(3), 0x3c0U);
   now.newest = 1000, now.confirmed = 900, now.since = before.epoch;
   EXPECT_EQ(reason_for_gap(before, 950, now), "");
   EXPECT_NE(reason_for_gap(std::nullopt, 950, now), "");
   EXPECT_NE(reason_for_gap(before, 899, now), "");
   EXPECT_NE(reason_for_gap(before, 1001, now), "");
+  EXPECT_NE(reason_for_gap(before, 961, now), "");  // the standby had not got all
   ServerState other = now;
+  other.ended.clear();
+  EXPECT_NE(reason_for_gap(before, 950, other), "");
+  other = now;
   other.system = "1";
   EXPECT_NE(reason_for_gap(before, 950, other), "");
   other = now;
