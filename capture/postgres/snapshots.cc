@@ -164,7 +164,7 @@ std::optional<Snapshots::Wait> Snapshots::waits_for() {
 
 void Snapshots::pass_by(const Visibility& view) {
   for (Table& table : tables_) {
-    if (table.reader && table.reader->waits_for().empty()) return;
+    if (table.reader && !table.reader->waits_for()) return;
   }
   recent_.forget({&view});
 }
