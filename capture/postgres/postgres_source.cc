@@ -18,11 +18,11 @@
 #include "capture/postgres/publication.h"
 #include "capture/postgres/replication_stream.h"
 #include "capture/postgres/server_health.h"
+#include "capture/postgres/settings.h"
 #include "capture/postgres/slot.h"
 #include "capture/postgres/snapshots.h"
 #include "capture/postgres/source_state.h"
 #include "capture/postgres/stream_tables.h"
-#include "capture/postgres/table_query.h"
 #include "state/failpoint.h"
 
 namespace tandem::capture {
@@ -44,7 +44,6 @@ constexpr char kObjectInUse[] = "55006";
 
 // Positions: docs/postgres-capture.md, "Claim, position, confirmation".
 SourcePosition begins_at(Lsn commit) { return {commit, 1}; }
-SourcePosition ends_at(Lsn end) { return {end, 0}; }
 
 std::string random_word() {
   std::random_device device;
@@ -52,17 +51,6 @@ std::string random_word() {
   word << std::hex << device() << device();
   return word.str();
 }
-
-std::vector<TableRequest> canonical(std::vector<TableRequest> tables) {
-  for (TableRequest& table : tables) table.name = canonical_table_name(table.name);
-  return tables;
-}
-
-ServerAddress address_of(const PostgresOptions& options) {
-  return read_address(options.url, options.credentials);
-}
-
-std::string application_of(const PostgresOptions& options) { return "tandem " + options.pipeline; }
 
 class PostgresSource : public Source {
  public:
@@ -518,67 +506,12 @@ SourcePosition PostgresSource::unchanged_up_to(const SourcePosition& logged, std
   return position;
 }
 
-class PostgresReader : public SourceReader {
- public:
-  PostgresReader(const PostgresOptions& options, std::vector<TableRequest> tables)
-      : requests_(canonical(std::move(tables))),
-        connection_(address_of(options), application_of(options)) {}
-
-  Page read(const state::TableSchema& table, const state::Row& from, std::size_t limit) override {
-    return within(table, [&](TableQuery& query, Page& page) {
-      query.read_range(from, limit, page.rows);
-      if (page.rows.size() == limit) page.to = table.key_of(page.rows.back());
-    });
-  }
-
-  Page read_rows(const state::TableSchema& table, const std::vector<state::Row>& keys) override {
-    return within(table, [&](TableQuery& query, Page& page) { query.read_keys(keys, page.rows); });
-  }
-
- private:
-  template <typename Read>
-  Page within(const state::TableSchema& schema, Read read) {
-    TableRequest request;
-    request.name = schema.name;
-    for (const TableRequest& each : requests_) {
-      if (each.name == schema.name) request = each;
-    }
-    connection_.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-    try {
-      std::optional<SourceTable> table = read_table(connection_, types_, request);
-      if (!table) {
-        throw state::Error("there is no such table", schema.name, "correct the config");
-      }
-      TableQuery query(connection_, *table);
-      query.use(schema);
-      Page page;
-      read(query, page);
-      connection_.execute("COMMIT");
-      // What the transaction saw was committed before here.
-      page.position = ends_at(newest_lsn(connection_));
-      return page;
-    } catch (const ServerError&) {
-      connection_.execute("ROLLBACK");
-      throw;
-    }
-  }
-
-  const std::vector<TableRequest> requests_;
-  Connection connection_;
-  TypeCatalog types_;
-};
-
 }  // namespace
 }  // namespace postgres
 
 std::unique_ptr<Source> open_postgres_source(PostgresOptions options,
                                              std::vector<TableRequest> tables) {
   return std::make_unique<postgres::PostgresSource>(std::move(options), std::move(tables));
-}
-
-std::unique_ptr<SourceReader> open_postgres_reader(const PostgresOptions& options,
-                                                   std::vector<TableRequest> tables) {
-  return std::make_unique<postgres::PostgresReader>(options, std::move(tables));
 }
 
 std::string shown_address(const PostgresOptions& options) {
