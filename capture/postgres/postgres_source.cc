@@ -172,6 +172,7 @@ class PostgresSource : public Source {
     return *ownership_;
   }
 
+  void throw_if_held(std::stop_token stop) const;
   void look();
   void look_at(const SourceTable& table, bool unpublished);
   bool take(std::string_view frame, Transactions& out);
@@ -223,8 +224,13 @@ std::uint64_t PostgresSource::claim(const std::string& log_identity, std::uint64
     installed = make_installation(connection, names(), requests_);
   }
   TANDEM_FAILPOINT("postgres.claim.before");
-  auto session =
-      std::make_unique<Session>(address, options_, installed.publications, requests_, stop);
+  std::unique_ptr<Session> session;
+  try {
+    session = std::make_unique<Session>(address, options_, installed.publications, requests_, stop);
+  } catch (const ServerError& error) {
+    if (error.sqlstate() == kObjectInUse) throw_if_held(stop);
+    throw;
+  }
   TANDEM_FAILPOINT("postgres.claim.after");
   const Claim claim =
       ownership().claim(session->sql, log_identity, log_epoch, session->stream.backend_pid());
@@ -242,6 +248,15 @@ std::uint64_t PostgresSource::claim(const std::string& log_identity, std::uint64
   session->state.epoch = claim.epoch;
   session_ = std::move(session);
   return claim.epoch;
+}
+
+// The server's own message tells no more of who has the slot than the number of a process.
+void PostgresSource::throw_if_held(std::stop_token stop) const {
+  Connection connection = connect(std::move(stop));
+  const std::optional<Slot> slot = read_slot(connection, options_.slot);
+  if (!slot || slot->active_pid == 0) return;  // let go meanwhile
+  throw state::Error("the replication slot is in use by " + slot->holder, options_.slot,
+                     "end that process, or name another slot in `source.slot`");
 }
 
 void PostgresSource::resume(std::optional<state::Checkpoint> checkpoint, Transactions& out) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 namespace tandem::capture::postgres {
@@ -338,15 +339,16 @@ void Snapshots::publish_asked(Table& table, ReadChunk chunk, const RecentChanges
     rows.emplace(std::move(identity), std::move(row));
   }
   std::vector<Row> again;
+  std::unordered_set<std::string> answered;  // the same key may have been asked for twice
   for (const Row& key : chunk.asked) {
     const std::string identity = state::encode_row(key);
+    if (!answered.insert(identity).second) continue;
     auto later = unseen.keys.find(identity);
     if (later != unseen.keys.end() && later->second.unknown) {
       again.push_back(key);
       continue;
     }
     table.asked.erase(identity);
-    // Taken out: the same key may have been asked for twice.
     auto row = rows.extract(identity);
     if (row.empty()) {
       if (later == unseen.keys.end()) out.change(name, state::Op::kDelete, key, {});
