@@ -179,6 +179,12 @@ def deploy(tmp_path, binary):
 
 
 @pytest.fixture
+def full():
+    """Whether tests take the minutes that they would like to: TANDEM_FULL=1 says so."""
+    return os.environ.get("TANDEM_FULL", "0") != "0"
+
+
+@pytest.fixture
 def seed():
     """Of everything random in a test; TANDEM_SEED=N repeats a run. Shown when the test fails."""
     number = int(os.environ.get("TANDEM_SEED") or random.randrange(2**32))

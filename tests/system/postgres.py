@@ -213,10 +213,15 @@ class PostgresServer:
 
     def kill_walsender(self, timeout=30):
         """kill -9 of a walsender: the server goes through crash recovery. False if there is none."""
-        pids = self.query("SELECT active_pid FROM pg_replication_slots WHERE active_pid IS NOT NULL")
-        for (pid,) in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        with contextlib.closing(self.connect()) as witness:
+            pids = witness.execute(
+                "SELECT active_pid FROM pg_replication_slots WHERE active_pid IS NOT NULL"
+            ).fetchall()
+            for (pid,) in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if pids:  # the server ends all sessions before it recovers, this one too
+                eventually(lambda: _is_cut(witness), timeout, "PostgreSQL ends its sessions")
         eventually(self._answers, timeout, "PostgreSQL is back from recovery", alive=self._alive)
         return bool(pids)
 
@@ -314,6 +319,14 @@ def _quietly(action):
         return action()
     except psycopg.Error:
         return False
+
+
+def _is_cut(connection):
+    try:
+        connection.execute("SELECT 1")
+        return False
+    except psycopg.OperationalError:
+        return True
 
 
 def _children(pid):
