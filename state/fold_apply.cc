@@ -32,10 +32,19 @@ void Fold::apply_change(const Step& step, const Change& change) {
   const std::string& table = step.batch->tables.at(change.table);
   Open* open = open_table(table);
   if (open == nullptr) return;
-  open->changes.add(change, tables_.at(table).whole, [&](const Row& key) {
+  const bool known = open->changes.add(change, [&](const Row& key) {
     open_transaction();  // a key that the table can't hold yet makes it be rebuilt
     return open->rows.find(key);
   });
+  ReplicaTable& replica = tables_.at(table);
+  if (known || !replica.whole) return;
+  // The source had a row that nobody told of (a partition that was attached with its rows): the
+  // table is not whole until it has been read again.
+  open_transaction();
+  replica.whole = false;
+  covered_.erase(table);
+  save_table(table);
+  tell_tables();
 }
 
 void Fold::write_changes() {

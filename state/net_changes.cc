@@ -24,10 +24,10 @@ std::size_t bytes_of(const std::string& identity, const NetChange& change) {
 
 }  // namespace
 
-void NetChanges::add(const Change& change, bool whole, const Find& find) {
+bool NetChanges::add(const Change& change, const Find& find) {
   if (change.op == Op::kDelete) {
     add_delete(change);
-    return;
+    return true;
   }
   Row key = schema_.key_of(change.after);
   std::string identity = key_identity(schema_, key);
@@ -50,8 +50,10 @@ void NetChanges::add(const Change& change, bool whole, const Find& find) {
     before = current(identity, key, find);
   }
   NetChange net{std::move(key), false, {}};
-  encode_row(fill ? filled(change.after, before, whole) : change.after, net.after);
+  const bool known = !fill || (before && before->size() == change.after.size());
+  encode_row(fill ? filled(change.after, known ? &*before : nullptr) : change.after, net.after);
   set(std::move(identity), std::move(net));
+  return known;
 }
 
 void NetChanges::add_delete(const Change& change) {
@@ -75,15 +77,10 @@ std::optional<Row> NetChanges::current(const std::string& identity, const Row& k
   return decode_row(found->second.after);
 }
 
-Row NetChanges::filled(const Row& after, const std::optional<Row>& before, bool whole) const {
-  const bool known = before && before->size() == after.size();
-  if (!known && whole) {
-    throw Error("an unchanged value has no row before it", schema_.name,
-                "`tandem snapshot` the table; if it comes again, reset the state");
-  }
+Row NetChanges::filled(const Row& after, const Row* before) {
   Row row = after;
   for (std::size_t i = 0; i < row.size(); ++i) {
-    if (row[i].is_unchanged()) row[i] = known ? (*before)[i] : Value::null();
+    if (row[i].is_unchanged()) row[i] = before != nullptr ? (*before)[i] : Value::null();
   }
   return row;
 }

@@ -31,9 +31,9 @@ class NetChanges {
 
   /// Adds a change of a row (not a truncation) behind those that are there. A row moved onto an
   /// occupied key displaces the occupant until the occupant's own change comes in the same
-  /// transaction. An unchanged value that no row before it gives is null where the table is not
-  /// `whole`, because a chunk or a later change brings it, and an Error where it is.
-  void add(const Change& change, bool whole, const Find& find);
+  /// transaction. An unchanged value that no row before it gives is null; false is returned then,
+  /// and the table is not whole until a chunk or a later change has brought the value.
+  bool add(const Change& change, const Find& find);
   /// A transaction begins: what the one before displaced and never named again is gone.
   void begin_transaction() { displaced_.clear(); }
 
@@ -49,7 +49,7 @@ class NetChanges {
   void add_delete(const Change& change);
   void set(std::string identity, NetChange change);
   std::optional<Row> current(const std::string& identity, const Row& key, const Find& find) const;
-  Row filled(const Row& after, const std::optional<Row>& before, bool whole) const;
+  static Row filled(const Row& after, const Row* before);
 
   const TableSchema schema_;
   std::unordered_map<std::string, NetChange> changes_;  // by key_identity

@@ -161,7 +161,7 @@ class Gathering {
     for (int row = 0; row < rows.count(); ++row) {
       TableFacts& table = of(oid_of(rows, row, 0));
       std::vector<TableFacts::Partition>& partitions = table.partitions;
-      if (oid_of(rows, row, 1) != last) {
+      if (partitions.empty() || oid_of(rows, row, 1) != last) {
         last = oid_of(rows, row, 1);
         TableFacts::Partition partition;
         partition.name = rows.text(row, 2);

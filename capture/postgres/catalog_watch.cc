@@ -38,7 +38,7 @@ facts AS (
            indimmediate, indkey::text, indpred IS NULL AS whole
     FROM pg_index WHERE indrelid IN (SELECT oid FROM tables)) i
   UNION ALL
-  SELECT to_jsonb(p)::text FROM pg_publication p WHERE pubname = ANY($2::name[])
+  SELECT to_jsonb(p)::text || p.xmin::text FROM pg_publication p WHERE pubname = ANY($2::name[])
   UNION ALL
   SELECT to_jsonb(r)::text FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
   WHERE p.pubname = ANY($2::name[]))

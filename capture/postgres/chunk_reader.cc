@@ -58,6 +58,14 @@ class ChunkReader::Impl {
     changed_.notify_all();
   }
 
+  void start_over() {
+    {
+      std::lock_guard lock(mutex_);
+      asked_.clear();
+    }
+    restart({});
+  }
+
   void ask(std::vector<state::Row> keys) {
     std::lock_guard lock(mutex_);
     std::move(keys.begin(), keys.end(), std::back_inserter(asked_));
@@ -165,12 +173,17 @@ class ChunkReader::Impl {
     chunk.oid = table_->oid;
     chunk.storage = table_->storage;
     // Other columns or another key than the chunks before had: from the start.
-    if (before != chunk.schema.fingerprint()) chunk.from.clear();
+    if (before != chunk.schema.fingerprint() || chunk.from.size() != chunk.schema.key.size()) {
+      chunk.from.clear();
+    }
     TableQuery query(connection, *table_);
     if (work.asked.empty()) {
       read_range(query, chunk);
     } else {
-      query.read_keys(work.asked, chunk.rows);
+      // Keys of another shape are of the table as it was before it got another key.
+      if (work.asked[0].size() == chunk.schema.key.size()) {
+        query.read_keys(work.asked, chunk.rows);
+      }
     }
     connection.execute("COMMIT");
     TANDEM_FAILPOINT("postgres.chunk.read.after");
@@ -224,6 +237,7 @@ ChunkReader::ChunkReader(Options options, state::Row from)
 ChunkReader::~ChunkReader() = default;
 std::optional<ReadChunk> ChunkReader::take(std::uint64_t chunk) { return impl_->take(chunk); }
 void ChunkReader::restart(state::Row from) { impl_->restart(std::move(from)); }
+void ChunkReader::start_over() { impl_->start_over(); }
 void ChunkReader::ask(std::vector<state::Row> keys) { impl_->ask(std::move(keys)); }
 void ChunkReader::check() { impl_->check(); }
 std::optional<std::uint64_t> ChunkReader::waits_for() { return impl_->waits_for(); }

@@ -53,6 +53,8 @@ class ChunkReader {
   std::optional<ReadChunk> take(std::uint64_t chunk);
   /// Gives up the ranges that were read ahead and goes on behind `from`.
   void restart(state::Row from);
+  /// The same from the table's start, and gives up the keys that were asked for.
+  void start_over();
   /// Reads the rows with these keys as well.
   void ask(std::vector<state::Row> keys);
   /// Throws what ended the thread, if something did.

@@ -27,7 +27,8 @@ constexpr char kSettings[] =
     "SET extra_float_digits = 1; SET timezone = 'UTC'; SET bytea_output = 'hex'; "
     "SET lc_monetary = 'C'; SET xmlbinary = 'base64'; SET search_path = ''; "
     "SET row_security = off; SET synchronous_commit = local; SET statement_timeout = 0; "
-    "SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; "
+    "SET lock_timeout = 0; SET idle_session_timeout = 0; SET idle_in_transaction_session_timeout = "
+    "0; "
     "SET default_transaction_read_only = off; SET default_transaction_isolation = "
     "'read committed'; SET standard_conforming_strings = on; "
     "SET quote_all_identifiers = off";
@@ -94,6 +95,9 @@ Connection::Connection(const ServerAddress& address, const std::string& applicat
     : shown_(address.shown), stop_(std::move(stop)) {
   connect(address, application, purpose);
   execute(kSettings);
+  if (server_version() >= 170000) execute("SET transaction_timeout = 0");
+  // So that a server that is quicker to give up does not do so while the log is slow.
+  if (purpose == Purpose::kReplication) execute("SET wal_sender_timeout = '60s'");
 }
 
 void Connection::connect(const ServerAddress& address, const std::string& application,
@@ -171,14 +175,7 @@ pg_result* Connection::next_result() {
   while (PQisBusy(connection_.get()) != 0) {
     wait(true, false, kStep);
     if (PQconsumeInput(connection_.get()) == 0) lost();
-    if (stop_.stop_requested()) {
-      // The server is told, so that nothing goes on there that nobody waits for.
-      std::unique_ptr<PGcancel, decltype(&PQfreeCancel)> cancel(PQgetCancel(connection_.get()),
-                                                                PQfreeCancel);
-      char why[256];
-      if (cancel) PQcancel(cancel.get(), why, sizeof why);
-      check_stop();
-    }
+    check_stop();
   }
   return PQgetResult(connection_.get());
 }
@@ -267,9 +264,11 @@ std::optional<std::string_view> Connection::receive() {
 
 bool Connection::consume() {
   pollfd descriptor{PQsocket(connection_.get()), POLLIN, 0};
-  if (::poll(&descriptor, 1, 0) <= 0) return false;
+  const bool ready = ::poll(&descriptor, 1, 0) > 0;
+  // TLS may hold bytes that the socket no longer has.
+  if (!ready && PQsslInUse(connection_.get()) == 0) return false;
   if (PQconsumeInput(connection_.get()) == 0) lost();
-  return true;
+  return ready;
 }
 
 void Connection::send(std::string_view message) {

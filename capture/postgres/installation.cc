@@ -8,12 +8,20 @@ namespace tandem::capture::postgres {
 Installation make_installation(Connection& connection, const InstallationNames& names,
                                const std::vector<TableRequest>& tables) {
   Installation installed;
+  std::optional<Slot> slot = read_slot(connection, names.slot);
+  if (slot && read_publications(connection, names.publication).empty()) {
+    // Before the publication is made: who finds both must be able to use them together.
+    installed.slot_was_lost = "the publication was gone, and the slot " + names.slot +
+                              " cannot see one that is newer than itself";
+    drop_slot(connection, names.slot);
+    slot.reset();
+  }
   TypeCatalog types;
   Published published = publish(connection, names.publication,
                                 read_requested(connection, types, tables), Superfluous::kDrop);
   installed.publications = std::move(published.names);
   const std::string database = connection.query("SELECT pg_catalog.current_database()").text(0, 0);
-  if (std::optional<Slot> slot = read_slot(connection, names.slot)) {
+  if (slot) {
     const std::string shortcoming = slot->shortcoming(database);
     if (!shortcoming.empty() && !slot->is_lost()) {
       throw state::Error("the replication slot cannot be used: " + shortcoming, names.slot,

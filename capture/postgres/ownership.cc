@@ -48,7 +48,9 @@ Ownership::Mine Ownership::mine() {
 
 void Ownership::ask(std::stop_token stop, const std::function<void(Connection&)>& use) {
   std::lock_guard lock(asking_);
-  if (!connection_) connection_ = std::make_unique<Connection>(address_, application_);
+  if (!connection_)
+    connection_ =
+        std::make_unique<Connection>(address_, application_, Connection::Purpose::kSql, stop);
   connection_->set_stop(std::move(stop));
   try {
     use(*connection_);

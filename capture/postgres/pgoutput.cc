@@ -176,11 +176,11 @@ Frame parse_frame(std::string_view bytes) {
   return frame;
 }
 
-std::string status_update(Lsn durable, std::int64_t unix_us) {
+std::string status_update(Lsn durable, std::int64_t unix_us, bool reply) {
   std::string out = "r";
   for (int i = 0; i < 3; ++i) put(out, durable);
   put(out, static_cast<std::uint64_t>(unix_us - kEpochUs));
-  out += '\0';
+  out += reply ? '\1' : '\0';
   return out;
 }
 

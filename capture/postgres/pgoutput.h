@@ -29,8 +29,8 @@ struct Frame {
 };
 Frame parse_frame(std::string_view bytes);
 
-/// What the client answers: it holds everything before `durable`.
-std::string status_update(Lsn durable, std::int64_t unix_us);
+/// What the client answers: it holds everything before `durable`. `reply`: and wants an answer.
+std::string status_update(Lsn durable, std::int64_t unix_us, bool reply);
 
 /// The columns of one row as sent. Read them in order.
 class Tuple {

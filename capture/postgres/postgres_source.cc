@@ -300,9 +300,11 @@ void PostgresSource::look() {
   const std::vector<std::string> added = keep_published(now.sql, names(), tables);
   const auto memberships = read_memberships(now.sql, options_.publication);
   for (const SourceTable& table : tables) {
+    std::erase(now.gone, table.table.schema.name);
     auto membership = memberships.find(table.oid);
     const bool republished = now.snapshots.is_republished(
-        table.table.schema.name, membership == memberships.end() ? 0 : membership->second);
+        table.table.schema.name,
+        (memberships.at(0) << 32U) + (membership == memberships.end() ? 0 : membership->second));
     look_at(table, republished || std::find(added.begin(), added.end(), table.table.schema.name) !=
                                       added.end());
   }
@@ -311,6 +313,7 @@ void PostgresSource::look() {
     const bool there = std::any_of(tables.begin(), tables.end(), [&](const SourceTable& table) {
       return table.table.schema.name == request.name;
     });
+    now.snapshots.set_missing(request.name, !there);
     if (there || (looked_ && !now.snapshots.is_logged(request.name))) continue;
     now.gone.push_back(request.name);
     tell = true;
@@ -331,10 +334,10 @@ void PostgresSource::look_at(const SourceTable& table, bool unpublished) {
                        "correct the config or the source; `tandem check` lists the choices");
   }
   const bool outdated = now.snapshots.is_outdated(table);
-  const bool back = looked_ && !now.snapshots.is_logged(name) && !now.snapshots.is_due(name);
+  const bool back = !now.snapshots.is_logged(name) && !now.snapshots.is_due(name);
   // The stream does not describe a table anew when a type of its was renamed.
   if (outdated) now.tables.learn_again(table.oid, now.sql);
-  if (unpublished || outdated || back) now.snapshots.read_again(name, unpublished || back);
+  if (unpublished || outdated || back) now.snapshots.distrust(name, unpublished || back);
 }
 
 bool PostgresSource::poll(milliseconds wait, std::stop_token stop, Transactions& out) {

@@ -214,9 +214,12 @@ std::vector<Publication> read_publications(Connection& connection, const std::st
 
 std::map<Oid, std::uint64_t> read_memberships(Connection& connection, const std::string& name) {
   // A row of the catalog has its oid for good: one that comes back has another.
+  // What a publication publishes is in its own row, which has another xmin when that was altered.
   Rows rows = connection.query(
       "SELECT r.prrelid, sum(r.oid::int8)::int8 FROM pg_publication_rel r JOIN pg_publication p ON "
-      "p.oid = r.prpubid WHERE p.pubname IN ($1, $2) GROUP BY 1",
+      "p.oid = r.prpubid WHERE p.pubname IN ($1, $2) GROUP BY 1 UNION ALL "
+      "SELECT 0, coalesce(sum(xmin::text::int8), 0)::int8 FROM pg_publication "
+      "WHERE pubname IN ($1, $2)",
       {name, inserts_publication(name)});
   std::map<Oid, std::uint64_t> memberships;
   for (int row = 0; row < rows.count(); ++row) {

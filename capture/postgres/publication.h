@@ -76,7 +76,8 @@ struct Published {
 };
 
 /// By table: what changes whenever the table leaves one of the publications, or comes back to it.
-/// In between its changes may have gone unpublished.
+/// In between its changes may have gone unpublished. Of table 0: what changes with what the
+/// publications publish of every table.
 std::map<Oid, std::uint64_t> read_memberships(Connection& connection, const std::string& name);
 
 enum class Superfluous { kKeep, kDrop };

@@ -27,6 +27,8 @@ constexpr std::size_t kQueueBytes = 4U << 20U;
 constexpr std::size_t kSpare = 40, kLargestSpare = 1U << 20U;
 // How often the server hears from us: its wal_sender_timeout is a minute unless it was changed.
 constexpr std::chrono::seconds kStatusEvery{5};
+// How long a server that was asked to answer may say nothing.
+constexpr std::chrono::seconds kSilence{60};
 // How long a new confirmation may wait to be sent together with later ones.
 constexpr milliseconds kConfirmEvery{200};
 
@@ -110,10 +112,12 @@ class ReplicationStream::Impl {
   void read(const std::stop_token& stop) {
     if (is_full()) {
       tell();
+      was_full_ = true;
       std::this_thread::sleep_for(milliseconds(1));
       return;
     }
     bool any = take_all();
+    check_alive(any);
     tell();
     if (any) {
       quiet_ = false;
@@ -129,7 +133,8 @@ class ReplicationStream::Impl {
   bool take_all() {
     std::unique_ptr<Frames> frames = empty_frames();
     bool any = false;
-    for (;;) {
+    for (bool more = true; more;) {
+      more = connection_.consume();
       while (auto bytes = connection_.receive()) {
         any = true;
         if (bytes->size() >= 18 && bytes->front() == 'k' && parse_frame(*bytes).reply) {
@@ -143,7 +148,6 @@ class ReplicationStream::Impl {
           frames = empty_frames();
         }
       }
-      if (!connection_.consume()) break;
     }
     if (frames->size() > 0) {
       hand_over(std::move(frames));
@@ -194,11 +198,21 @@ class ReplicationStream::Impl {
     }
   }
 
+  // A path that swallows everything looks as a quiet server does, so the server is asked to answer.
+  void check_alive(bool any) {
+    const auto now = steady_clock::now();
+    if (any || was_full_) heard_at_ = now;
+    was_full_ = false;
+    if (now - heard_at_ < kSilence) return;
+    throw ConnectionLost("the server has said nothing for a minute", connection_.shown(),
+                         "check the network between; Tandem connects anew");
+  }
+
   void send_status() {
     told_ = durable_.load();
     told_at_ = steady_clock::now();
     answer_ = false;
-    connection_.send(status_update(told_, unix_us()));
+    connection_.send(status_update(told_, unix_us(), true));
   }
 
   Connection connection_;
@@ -210,6 +224,8 @@ class ReplicationStream::Impl {
   steady_clock::time_point told_at_ = steady_clock::now();
   bool answer_ = false;
   bool quiet_ = true;  // the last look found nothing
+  bool was_full_ = false;
+  steady_clock::time_point heard_at_ = steady_clock::now();
 
   std::mutex mutex_;
   std::condition_variable_any arrived_;

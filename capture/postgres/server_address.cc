@@ -62,6 +62,11 @@ std::string value_or(const std::map<std::string, std::string>& given, const std:
   return found == given.end() || found->second.empty() ? std::move(otherwise) : found->second;
 }
 
+// libpq takes a whole connection string for a database's name, with a password in it.
+std::string shown_database(const std::string& name) {
+  return name.find("://") == std::string::npos && name.find('=') == std::string::npos ? name : "…";
+}
+
 }  // namespace
 
 ServerAddress read_address(const std::string& url, const CredentialsSection& credentials) {
@@ -108,7 +113,7 @@ ServerAddress read_address(const std::string& url, const CredentialsSection& cre
   address.shown = value_or(effective, "user", "") + "@" +
                   value_or(effective, "host", value_or(effective, "hostaddr", "localhost")) + ":" +
                   value_or(effective, "port", "5432") + "/" +
-                  value_or(effective, "dbname", value_or(effective, "user", ""));
+                  shown_database(value_or(effective, "dbname", value_or(effective, "user", "")));
   address.parameters.assign(given.begin(), given.end());
   return address;
 }

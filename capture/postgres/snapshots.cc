@@ -48,11 +48,14 @@ void Snapshots::restore(const std::optional<state::Checkpoint>& checkpoint,
     table.oid = 0;
     table.storage = table.membership = 0;
     table.must_wait = true;
+    table.missing = false;
     table.asked.clear();
     if (!checkpoint) continue;
     for (const state::TableProgress& progress : checkpoint->tables) {
       if (progress.table == table.request.name) table.progress = progress;
     }
+    // Why it was to be read from its start is not remembered.
+    table.untold = table.progress.snapshotting && table.progress.next_from.empty();
     if (!state) continue;
     auto known = state->tables.find(table.request.name);
     if (known == state->tables.end()) continue;
@@ -80,10 +83,17 @@ bool Snapshots::snapshotting() const {
 
 void Snapshots::request(const std::string& name) { read_again(name, false); }
 
+void Snapshots::distrust(const std::string& name, bool unpublished) {
+  read_again(name, unpublished);
+  if (Table* table = find(name)) table->untold = true;
+}
+
 void Snapshots::read_again(const std::string& name, bool unpublished) {
   Table* table = find(name);
   if (table == nullptr) return;
   table->absent = false;
+  // What was streamed of a table that nobody read was not remembered.
+  if (!table->progress.snapshotting) table->must_wait = true;
   table->progress.snapshotting = true;
   table->progress.next_from.clear();
   table->asked.clear();
@@ -91,8 +101,12 @@ void Snapshots::read_again(const std::string& name, bool unpublished) {
     table->must_wait = true;
     stop_reading(*table);
   } else if (table->reader) {
-    table->reader->restart({});
+    table->reader->start_over();
   }
+}
+
+void Snapshots::set_missing(const std::string& name, bool missing) {
+  if (Table* table = find(name)) table->missing = missing;
 }
 
 bool Snapshots::is_due(const std::string& name) const {
@@ -136,7 +150,7 @@ void Snapshots::keep_reading() {
   }
   for (Table& table : tables_) {
     if (reading >= options_.tables_at_once) return;
-    if (table.reader || !table.progress.snapshotting) continue;
+    if (table.reader || !table.progress.snapshotting || table.missing) continue;
     ChunkReader::Options options;
     options.address = options_.address;
     options.application = options_.application;
@@ -207,6 +221,12 @@ void Snapshots::change(const StreamTable& table, const Row& key_before, const Ro
   recent_.change(table.name, key_before, key, std::move(unchanged));
   if (!moved) return;
   left(*known, key_before);
+  if (known->arrived.size() >= kAskedAtMost) {
+    // The whole table is the better reading, from when this transaction can be seen.
+    recent_.whole_table(table.name);
+    read_again(table.name, false);
+    known->arrived.clear();
+  }
   known->arrived.insert(state::encode_row(key));
   // It may come from where no chunk has been to where one was.
   if (unknown) ask(*known, key);
@@ -296,7 +316,8 @@ void Snapshots::publish_range(Table& table, ReadChunk chunk, const RecentChanges
     return;
   }
   const std::string& name = table.request.name;
-  if (!same) {
+  if (!same || (table.untold && chunk.from.empty())) {
+    table.untold = false;
     out.schema(chunk.schema, true);
     table.progress.fingerprint = fingerprint;
     table.oid = chunk.oid;
@@ -329,7 +350,15 @@ void Snapshots::publish_asked(Table& table, ReadChunk chunk, const RecentChanges
                               Transactions& out) {
   if (chunk.schema.fingerprint() != table.progress.fingerprint) {
     // It was read before a change of columns, or before that was logged.
-    table.reader->ask(std::move(chunk.asked));
+    std::vector<Row> again;
+    for (Row& key : chunk.asked) {
+      if (key.size() == chunk.schema.key.size()) {
+        again.push_back(std::move(key));
+      } else {
+        table.asked.erase(state::encode_row(key));
+      }
+    }
+    if (!again.empty()) table.reader->ask(std::move(again));
     return;
   }
   const std::string& name = table.request.name;

@@ -41,9 +41,9 @@ class Snapshots {
 
   bool snapshotting() const;
   void request(const std::string& table);
-  /// The table is to be read from its start. `unpublished`: changes of transactions that run now
-  /// may be missing from the stream.
-  void read_again(const std::string& table, bool unpublished);
+  /// The table has rows that nobody told of: it is read from its start, and is not whole until
+  /// then. `unpublished`: changes of transactions that run now may be missing from the stream.
+  void distrust(const std::string& table, bool unpublished);
   /// Whether the table is to be read.
   bool is_due(const std::string& table) const;
   /// Whether a schema of the table has been logged.
@@ -52,6 +52,7 @@ class Snapshots {
   /// other files, whose rows nobody told. False for a table that is to be read from its start,
   /// since its chunks bring what they were read from.
   bool is_outdated(const SourceTable& table) const;
+  void set_missing(const std::string& table, bool missing);
   /// Takes note of how the table is published. True if it is not as it was when it was captured.
   bool is_republished(const std::string& table, std::uint64_t membership);
   /// Starts readers where tables wait for one, and throws what ended one.
@@ -90,7 +91,9 @@ class Snapshots {
     Oid oid = 0;
     std::uint64_t storage = 0;  // that its chunks were read from
     std::uint64_t membership = 0;
-    bool absent = false;     // gone from the server
+    bool absent = false;     // gone from the server, and the log says so
+    bool missing = false;    // not found when the catalog was looked at
+    bool untold = false;     // the log does not say yet that the table is not whole
     bool must_wait = false;  // for transactions that were running
     std::unique_ptr<ChunkReader> reader;
     std::uint64_t reader_number = 0;
@@ -102,6 +105,7 @@ class Snapshots {
   Table* find(const std::string& name);
   const Table* find(const std::string& name) const;
   Table* of_reader(std::uint64_t number);
+  void read_again(const std::string& name, bool unpublished);
   void left(Table& table, const state::Row& key);
   void ask(Table& table, const state::Row& key);
   void finish(Table& table);

@@ -91,6 +91,8 @@ std::vector<int> key_of(const RelationMessage& message, const TableSchema& schem
   for (std::size_t i = 0; i < message.columns.size(); ++i) {
     if (message.columns[i].identity) sent.push_back(static_cast<int>(i));
   }
+  // The stream names no rows before, so any key will do.
+  if (request.insert_only && wanted) return *wanted;
   if (message.identity == 'f' || message.identity == 'n' || sent.empty()) {
     return wanted.value_or(std::vector<int>{});
   }
@@ -126,6 +128,12 @@ void StreamTables::learn(const RelationMessage& message, Connection& catalog) {
   table.schema.name = name;
   table.schema.columns = columns_of(message, known, types, catalog);
   table.schema.key = key_of(message, table.schema, known, *request);
+  if (table.schema.key.empty() && known == nullptr) {
+    // Dropped, or made again, since this was written: what it was cannot be told any more, and the
+    // look at the catalog sees to what it is.
+    relations_[message.oid] = {};
+    return;
+  }
   if (table.schema.key.empty()) {
     throw state::Error("the rows of the table cannot be told apart any more", name,
                        "give it a primary key or a replica identity; `tandem check` lists the "

@@ -103,7 +103,7 @@ TEST(PostgresMessages, Frames) {
   EXPECT_TRUE(frame.reply);
   const std::string data = "w" + number(1, 8) + number(2, 8) + number(3, 8) + "payload";
   EXPECT_EQ(parse_frame(data).data, "payload");
-  const std::string status = status_update(0x0102030405060708U, 946'684'800'000'001);
+  const std::string status = status_update(0x0102030405060708U, 946'684'800'000'001, true);
   EXPECT_EQ(status.size(), 34U);
   EXPECT_EQ(status.substr(9, 8), number(0x0102030405060708U, 8));
   EXPECT_EQ(status.substr(25, 8), number(1, 8));
