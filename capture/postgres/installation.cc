@@ -1,19 +1,56 @@
 #include "capture/postgres/installation.h"
 
+#include <chrono>
+
 #include "capture/postgres/catalog.h"
 #include "capture/postgres/publication.h"
 #include "capture/postgres/slot.h"
+#include "state/rest.h"
 
 namespace tandem::capture::postgres {
+namespace {
+
+constexpr char kObjectInUse[] = "55006";
+constexpr int kTries = 50;
+constexpr std::chrono::milliseconds kBetweenTries{100};
+
+// The process that served a connection of ours may need a moment to see that it is closed.
+void drop_when_free(Connection& connection, const std::string& slot) {
+  for (int tries = 1;; ++tries) {
+    try {
+      drop_slot(connection, slot);
+      return;
+    } catch (const ServerError& error) {
+      if (error.sqlstate() != kObjectInUse || tries == kTries) throw;
+    }
+    state::rest(kBetweenTries, {});
+  }
+}
+
+}  // namespace
+
+bool lacks_publication(Connection& connection, const InstallationNames& names) {
+  bool first = false, made_here = false, inserts = false;
+  for (const Publication& found : read_publications(connection, names.publication)) {
+    if (found.name == names.publication) {
+      first = true;
+      made_here = found.made_here;
+    } else {
+      inserts = true;
+    }
+  }
+  return !first || (made_here && !inserts);
+}
+
 Installation make_installation(Connection& connection, const InstallationNames& names,
                                const std::vector<TableRequest>& tables) {
   Installation installed;
   std::optional<Slot> slot = read_slot(connection, names.slot);
-  if (slot && read_publications(connection, names.publication).empty()) {
+  if (slot && lacks_publication(connection, names)) {
     // Before the publication is made: who finds both must be able to use them together.
     installed.slot_was_lost = "the publication was gone, and the slot " + names.slot +
                               " cannot see one that is newer than itself";
-    drop_slot(connection, names.slot);
+    drop_when_free(connection, names.slot);
     slot.reset();
   }
   TypeCatalog types;

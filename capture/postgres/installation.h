@@ -27,6 +27,10 @@ struct Installation {
 /// Makes what is missing. Idempotent.
 Installation make_installation(Connection& connection, const InstallationNames& names,
                                const std::vector<TableRequest>& tables);
+/// Whether a publication that changes are read through is gone. A slot reads nothing through one
+/// that is newer than itself, so both must be made anew: by make_installation().
+bool lacks_publication(Connection& connection, const InstallationNames& names);
+
 /// Puts back what somebody took out of the publications. Returns the tables whose changes were not
 /// published for a while.
 std::vector<std::string> keep_published(Connection& connection, const InstallationNames& names,

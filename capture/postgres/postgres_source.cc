@@ -297,6 +297,10 @@ void PostgresSource::look() {
   // Types may have been altered as well: nothing that is known of them is used.
   TypeCatalog types;
   const std::vector<SourceTable> tables = read_requested(now.sql, types, requests_);
+  if (lacks_publication(now.sql, names())) {
+    throw SourceReplaced("the publication was dropped", options_.publication,
+                         "nothing to do: Tandem makes it anew and reads everything again");
+  }
   const std::vector<std::string> added = keep_published(now.sql, names(), tables);
   const auto memberships = read_memberships(now.sql, options_.publication);
   for (const SourceTable& table : tables) {
