@@ -225,20 +225,6 @@ class Gathering {
   std::map<Oid, std::size_t> places_;
 };
 
-// As an array's text, quoted.
-std::string array_of(const std::vector<std::string>& texts) {
-  std::string array = "{";
-  for (const std::string& text : texts) {
-    array += array.size() > 1 ? ",\"" : "\"";
-    for (char c : text) {
-      if (c == '"' || c == '\\') array += '\\';
-      array += c;
-    }
-    array += '"';
-  }
-  return array + "}";
-}
-
 // Every schema and table that the names can mean; each dot may be the one between the two.
 class Candidates {
  public:
@@ -251,7 +237,7 @@ class Candidates {
   }
   static constexpr char kCondition[] =
       "(c.relname, n.nspname) IN (SELECT * FROM unnest($1::name[], $2::name[]))";
-  std::vector<Parameter> parameters() const { return {array_of(tables_), array_of(schemas_)}; }
+  std::vector<Parameter> parameters() const { return {array_text(tables_), array_text(schemas_)}; }
 
  private:
   void add(std::string schema, std::string table) {

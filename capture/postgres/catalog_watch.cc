@@ -44,19 +44,6 @@ facts AS (
   WHERE p.pubname = ANY($2::name[]))
 SELECT md5(coalesce(string_agg(fact, ' ' ORDER BY fact), '')) FROM facts)";
 
-std::string array_of(const std::vector<std::string>& texts) {
-  std::string array = "{";
-  for (const std::string& text : texts) {
-    array += array.size() > 1 ? ",\"" : "\"";
-    for (char c : text) {
-      if (c == '"' || c == '\\') array += '\\';
-      array += c;
-    }
-    array += '"';
-  }
-  return array + "}";
-}
-
 }  // namespace
 
 CatalogWatch::CatalogWatch(const std::vector<TableRequest>& tables,
@@ -71,9 +58,9 @@ CatalogWatch::CatalogWatch(const std::vector<TableRequest>& tables,
       last_parts.push_back(table.name.substr(dot + 1));
     }
   }
-  names_ = array_of(names);
-  last_parts_ = array_of(last_parts);
-  publications_ = array_of({publication, inserts_publication(publication)});
+  names_ = array_text(names);
+  last_parts_ = array_text(last_parts);
+  publications_ = array_text({publication, inserts_publication(publication)});
 }
 
 bool CatalogWatch::changed(Connection& connection) {

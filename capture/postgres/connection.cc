@@ -87,6 +87,19 @@ std::int64_t Rows::integer(int row, int column) const {
   return number;
 }
 
+std::string array_text(const std::vector<std::string>& texts) {
+  std::string array = "{";
+  for (const std::string& text : texts) {
+    array += array.size() > 1 ? ",\"" : "\"";
+    for (char c : text) {
+      if (c == '"' || c == '\\') array += '\\';
+      array += c;
+    }
+    array += '"';
+  }
+  return array + "}";
+}
+
 void Connection::Finish::operator()(pg_conn* connection) const { PQfinish(connection); }
 void Connection::FreeMemory::operator()(char* memory) const { PQfreemem(memory); }
 

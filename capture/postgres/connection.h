@@ -64,6 +64,9 @@ class Rows {
 
 using Parameter = std::optional<std::string>;  // nothing: null
 
+/// The texts as the server reads an array of them, for a Parameter.
+std::string array_text(const std::vector<std::string>& texts);
+
 class Connection {
  public:
   enum class Purpose { kSql, kReplication };

@@ -1,10 +1,7 @@
 #include "capture/postgres/postgres_source.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 #include <mutex>
 #include <random>
 #include <sstream>
@@ -177,7 +174,6 @@ class PostgresSource : public Source {
   void look_at(const SourceTable& table, bool unpublished);
   bool take(std::string_view frame, Transactions& out);
   bool take(const Message& message, Transactions& out);
-  void commit(const CommitMessage& message, Transactions& out);
   void row(const RowMessage& message, Transactions& out);
   void truncate(const TruncateMessage& message, Transactions& out);
   void own_message(const LogicalMessage& message, Transactions& out);
