@@ -155,9 +155,15 @@ def test_a_slot_in_danger_is_told_once(deploy, own_postgres):
         fill(database, 60)
         database.execute("SELECT pg_switch_wal()")
         agent.wait_for_line("gives it up at its next checkpoint")
-        report = status(tandem)
-        assert report["slot"]["wal_status"] == "unreserved", report
-        assert "slot tandem_watched" in report["warnings"][0]["subject"], report
+
+        def in_danger():
+            """What status tells, which is written once a second, behind the log."""
+            report = status(tandem)
+            assert report["slot"]["wal_status"] == "unreserved", report
+            assert "slot tandem_watched" in report["warnings"][0]["subject"], report
+            return report
+
+        report = eventually(in_danger, 10, "status tells of it", alive=agent.alive)
         before = report["time_ms"]
         eventually(lambda: status(tandem)["time_ms"] > before + 6000, 20, "it looks again")
     assert agent.output().count("slot tandem_watched") == 1
