@@ -56,42 +56,53 @@ def _snapshot(bench, database, rows, folder):
 
 
 def _stream(bench, database, changes, folder):
+    """By TCP and by a Unix socket: the walsender's cost differs. What nobody confirms can be read
+    again, what pg_recvlogical and the embedded log have had can't."""
     napping = postgres_server.NappingReader(folder)
-    for slot in ("recvlogical", "napping"):
-        database.make_slot(slot)
-    for slot in ("dropped", "logged"):
-        _read_table(database, slot, folder)
+    ways = {"TCP": ("tcp", "127.0.0.1", database.url),
+            "Unix socket": ("socket", database.socket, database.socket_url)}
+    database.make_slot("napping")
+    for short, _, _ in ways.values():
+        database.make_slot(f"plain_{short}")
+        _read_table(database, f"logged_{short}", folder)
+    _read_table(database, "dropped", folder)
     until = database.change(changes)
     million = 1e6 / changes
 
-    with database.walsenders() as senders:
-        plain = postgres_server.read_by_pg_recvlogical(database, "recvlogical", until)
-    ceiling = changes / plain.seconds
-    bench.add("PostgreSQL: pg_recvlogical to /dev/null", ceiling, "changes/s")
-    bench.add("  walsender's CPU", senders.cpu() * million, "s per million changes", digits=2)
-    bench.add("  reader's CPU", plain.cpu * million, "s per million changes", digits=2)
-    if napping.program:
-        counted = napping.read(database, "napping", changes)
-        bench.add("PostgreSQL: the napping reader", counted["changes/s"], "changes/s")
-        bench.add("  walsender's CPU", counted["walsender_cpu"] * million,
-                  "s per million changes", digits=2)
-        bench.add("  reader's CPU", counted["client_cpu"] * million, "s per million changes",
-                  digits=2)
-        ceiling = max(ceiling, counted["changes/s"])
-
-    for slot, way, log, ratio in (("dropped", "stream-null", "a null log", 0.85),
-                                  ("logged", "stream", "the embedded log", 0.6)):
+    ceiling = 0
+    for way, (short, host, _) in ways.items():
+        slot = f"plain_{short}"
         with database.walsenders() as senders:
-            read = _capture(database, slot, folder, way, changes)
-        _expect("changes", read["changes"], changes)
-        rate = read["changes"] / read["seconds"]
-        bench.add(f"PostgreSQL: stream into {log}", rate, "changes/s")
-        bench.add("  stream / the higher ceiling", rate / ceiling, "times", ratio, digits=2)
-        bench.add("  agent's CPU", read["cpu"] * million, "s per million changes",
-                  5 if slot == "logged" else None, False, digits=2)
-        bench.add("  of it the busiest thread's", read["busiest"] * million, "s", digits=2)
+            plain = postgres_server.read_by_pg_recvlogical(database, slot, until, host)
+        rates = [changes / plain.seconds]
+        bench.add(f"PostgreSQL: pg_recvlogical to /dev/null, {way}", rates[0], "changes/s")
         bench.add("  walsender's CPU", senders.cpu() * million, "s per million changes", digits=2)
-        bench.add("  highest memory", read["memory"], "MiB")
+        bench.add("  reader's CPU", plain.cpu * million, "s per million changes", digits=2)
+        if napping.program:
+            counted = napping.read(database, "napping", changes, way, host)
+            rates.append(counted["changes/s"])
+            bench.add(f"PostgreSQL: the napping reader, {way}", rates[1], "changes/s")
+            bench.add("  walsender's CPU", counted["walsender_cpu"] * million,
+                      "s per million changes", digits=2)
+            bench.add("  reader's CPU", counted["client_cpu"] * million, "s per million changes",
+                      digits=2)
+        ceiling = max(ceiling, *rates)
+
+    for way, (short, _, url) in ways.items():
+        for slot, what, log, ratio in (("dropped", "stream-null", "a null log", 0.85),
+                                       (f"logged_{short}", "stream", "the embedded log", 0.6)):
+            with database.walsenders() as senders:
+                read = _capture(database, slot, folder, what, changes, url=url)
+            _expect("changes", read["changes"], changes)
+            rate = read["changes"] / read["seconds"]
+            bench.add(f"PostgreSQL: stream into {log}, {way}", rate, "changes/s")
+            bench.add("  stream / the highest ceiling", rate / ceiling, "times", ratio, digits=2)
+            bench.add("  agent's CPU", read["cpu"] * million, "s per million changes",
+                      5 if what == "stream" else None, False, digits=2)
+            bench.add("  of it the busiest thread's", read["busiest"] * million, "s", digits=2)
+            bench.add("  walsender's CPU", senders.cpu() * million, "s per million changes",
+                      digits=2)
+            bench.add("  highest memory", read["memory"], "MiB")
 
 
 def _read_table(database, slot, folder):
@@ -102,9 +113,9 @@ def _read_table(database, slot, folder):
     return read
 
 
-def _capture(database, slot, folder, *what):
+def _capture(database, slot, folder, *what, url=None):
     """What bench_postgres_capture says of one run, with what can only be seen from outside."""
-    done = stage.watched(stage.BUILD / "bench_postgres_capture", database.url, slot, slot,
+    done = stage.watched(stage.BUILD / "bench_postgres_capture", url or database.url, slot, slot,
                          postgres_server.TABLE, folder / f"{slot}.db", *what)
     return json.loads(done.output) | {"memory": done.memory, "busiest": done.busiest}
 

@@ -88,6 +88,7 @@ class Server:
             database = self._server.create(DATABASE)
             self.execute, self.query, self.value = database.execute, database.query, database.value
             self.connect, self.url = database.connect, database.url
+            self.socket_url, self.socket = self._server.socket_url(DATABASE), self._server.data
             self.execute(SCHEMA)
             self.execute("INSERT INTO accounts SELECT a.* FROM generate_series(1, %s::bigint) AS i,"
                          " LATERAL account(i) AS a", self.rows)
@@ -122,9 +123,9 @@ class Server:
         self.execute("SELECT pg_logical_emit_message(true, 'bench', 'behind')")
         return position
 
-    def client(self, program, *arguments):
+    def client(self, program, *arguments, host="127.0.0.1"):
         """A program of PostgreSQL's own, connected to the database."""
-        return stage.watched(self.binaries / program, "-h", "127.0.0.1", "-p", self.port,
+        return stage.watched(self.binaries / program, "-h", host, "-p", self.port,
                              "-U", "postgres", *arguments)
 
     def walsenders(self):
@@ -171,18 +172,18 @@ class Walsenders:
         return sum(self._seconds.values())
 
 
-def read_by_pg_recvlogical(server, slot, until):
+def read_by_pg_recvlogical(server, slot, until, host):
     """PostgreSQL's own client, which wakes for every message. It confirms what it has read."""
     return server.client("pg_recvlogical", "-d", DATABASE, f"--slot={slot}", "--start",
                          "-f", "/dev/null", "-o", "proto_version=1",
-                         "-o", f"publication_names={slot}", f"--endpos={until}")
+                         "-o", f"publication_names={slot}", f"--endpos={until}", host=host)
 
 
 class NappingReader:
     """A reader that only counts, and sleeps when it has drained the socket: what the walsender can
     do. Its source is not part of this repository: $TANDEM_PEERS or shared/peers beside it."""
 
-    NAP_US = 500
+    NAP_US = {"TCP": 500, "Unix socket": 100}  # where each is fastest
 
     def __init__(self, folder):
         peers = Path(os.environ.get("TANDEM_PEERS", stage.ROOT.parent / "shared" / "peers"))
@@ -198,13 +199,13 @@ class NappingReader:
         subprocess.run(["g++", "-O2", f"-I{includes}", "-o", program, source, "-lpq"], check=True)
         self.program = program
 
-    def read(self, server, slot, changes):
+    def read(self, server, slot, changes, way, host):
         """{name: figure}; it confirms nothing, so the slot can be read again."""
-        conninfo = f"host=127.0.0.1 port={server.port} user=postgres dbname={DATABASE}"
+        conninfo = f"host={host} port={server.port} user=postgres dbname={DATABASE}"
         for _ in range(10):
             try:
                 done = stage.watched(self.program, conninfo, slot, slot, changes,
-                                     self.NAP_US, 0)
+                                     self.NAP_US[way], 0)
             except SystemExit as failed:
                 if "run again" not in str(failed):
                     raise

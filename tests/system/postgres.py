@@ -149,11 +149,16 @@ class PostgresServer:
         fixed = {
             "port": self.port,
             "listen_addresses": "127.0.0.1",
-            "unix_socket_directories": "",
+            # A socket's path is limited to some hundred bytes.
+            "unix_socket_directories": self.data if len(str(self.data)) < 80 else "",
         }
         text = "".join(f"{name} = '{value}'\n" for name, value in (self.settings | fixed).items())
         (self.data / "postgresql.auto.conf").write_text(text)
-        everybody = ["host all all 127.0.0.1/32 trust", "host replication all 127.0.0.1/32 trust"]
+        everybody = [
+            f"{origin} trust"
+            for who in ("all", "replication")
+            for origin in (f"host {who} all 127.0.0.1/32", f"local {who} all")
+        ]
         (self.data / "pg_hba.conf").write_text("\n".join(self.rules + everybody) + "\n")
         with open(self.log, "ab") as log:
             self.process = start_child(
@@ -231,6 +236,10 @@ class PostgresServer:
         secret = f":{password}" if password else ""
         tail = "&".join(f"{name}={value}" for name, value in options.items())
         return f"postgresql://{user}{secret}@127.0.0.1:{port or self.port}/{database}" + ("?" + tail if tail else "")
+
+    def socket_url(self, database="postgres", user="postgres"):
+        """The same by the server's Unix socket."""
+        return f"postgresql:///{database}?host={self.data}&port={self.port}&user={user}"
 
     def connect(self, database="postgres", autocommit=True, **options):
         return psycopg.connect(

@@ -66,6 +66,16 @@ def test_a_second_run_writes_nothing(deploy, small_pg_source, proxy, dynamodb):
     assert proxy.writes == 0, proxy.counts
 
 
+def test_a_server_by_its_unix_socket(deploy, small_pg_source, dynamodb):
+    url = small_pg_source.server.socket_url(small_pg_source.name)
+    tandem = deploy(small_pg_source, config=CHINOOK, endpoint=dynamodb.endpoint, environment={"DATABASE_URL": url})
+    tandem.sync()
+    oracle.check(small_pg_source, dynamodb)
+    small_pg_source.execute("UPDATE artist SET name = 'by the socket' WHERE artist_id = 1")
+    tandem.run_once().expect()
+    oracle.check(small_pg_source, dynamodb)
+
+
 def test_uninstall_leaves_the_server_as_it_was(deploy, small_pg_source, dynamodb):
     def made():
         publications = small_pg_source.query("SELECT pubname FROM pg_publication ORDER BY 1")
