@@ -7,6 +7,7 @@
 #include <charconv>
 #include <utility>
 
+#include "capture/postgres/host_list.h"
 #include "capture/source.h"
 
 namespace tandem::capture::postgres {
@@ -17,6 +18,7 @@ using std::chrono::steady_clock;
 
 // How soon a stop is noticed.
 constexpr milliseconds kStep{100};
+// With a host, where `connect_timeout` is no limit.
 constexpr std::chrono::seconds kConnectPatience{15};
 
 // Every setting that changes how a value is written, or that could end a session of ours. With an
@@ -60,6 +62,13 @@ std::string advice(const std::string& sqlstate) {
   std::string detail = one_line(PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL));
   if (!detail.empty()) text += " (" + detail + ")";
   throw ServerError("the server refused: " + text, where, advice(sqlstate), sqlstate);
+}
+
+milliseconds patience_of(PGconn* connection) {
+  const std::string text = effective_setting(connection, "connect_timeout");
+  int limit = 0;
+  std::from_chars(text.data(), text.data() + text.size(), limit);
+  return limit > 0 ? std::chrono::seconds(limit) : kConnectPatience;
 }
 
 }  // namespace
@@ -115,6 +124,25 @@ Connection::Connection(const ServerAddress& address, const std::string& applicat
 
 void Connection::connect(const ServerAddress& address, const std::string& application,
                          Purpose purpose) {
+  ServerAddress left = address;
+  std::string silent;  // hosts that did not answer
+  for (;;) {
+    start(left, application, purpose);
+    if (finish_connecting(silent)) break;
+    silent += (silent.empty() ? "" : " and ") + present_host(connection_.get());
+    if (!leave_out_present_host(connection_.get(), left)) {
+      throw ConnectionLost("no answer from " + silent, shown_,
+                           "check host, port and the network between");
+    }
+  }
+  PQsetnonblocking(connection_.get(), 1);
+  // Notices are for people at a prompt; libpq would print them to stderr.
+  PQsetNoticeReceiver(
+      connection_.get(), [](void*, const PGresult*) {}, nullptr);
+}
+
+void Connection::start(const ServerAddress& address, const std::string& application,
+                       Purpose purpose) {
   std::vector<const char*> names, values;
   auto add = [&](const char* name, const char* value) {
     names.push_back(name);
@@ -127,31 +155,39 @@ void Connection::connect(const ServerAddress& address, const std::string& applic
   values.push_back(nullptr);
   connection_.reset(PQconnectStartParams(names.data(), values.data(), 0));
   if (!connection_) throw std::bad_alloc();
-  const auto deadline = steady_clock::now() + kConnectPatience;
+}
+
+// False: the host that libpq is at does not answer. From one that refuses, libpq goes on to the
+// next by itself, but where nobody waits for it, it heeds no limit of time.
+bool Connection::finish_connecting(const std::string& silent) {
+  const milliseconds patience = patience_of(connection_.get());
+  std::string trying;
+  steady_clock::time_point deadline;
   for (;;) {
     PostgresPollingStatusType state = PQstatus(connection_.get()) == CONNECTION_BAD
                                           ? PGRES_POLLING_FAILED
                                           : PQconnectPoll(connection_.get());
-    if (state == PGRES_POLLING_OK) break;
+    if (state == PGRES_POLLING_OK) return true;
     if (state == PGRES_POLLING_FAILED) {
       std::string text = one_line(PQerrorMessage(connection_.get()));
       const bool refused = text.find("FATAL") != std::string::npos;
+      if (!silent.empty()) text += "; no answer from " + silent;
       throw ConnectionLost(
           "cannot connect: " + text, shown_,
           refused ? "correct `source.url` or the server's settings; `tandem check` tries again"
                   : "start the server, or correct host and port in `source.url`");
     }
-    if (steady_clock::now() >= deadline) {
-      throw ConnectionLost("the server does not answer", shown_,
-                           "check host, port and the network between");
+    // A host may have several addresses.
+    std::string now = present_host(connection_.get()) + " " + PQhostaddr(connection_.get());
+    if (now != trying) {
+      trying = std::move(now);
+      deadline = steady_clock::now() + patience;
+    } else if (steady_clock::now() >= deadline) {
+      return false;
     }
     wait(state == PGRES_POLLING_READING, state == PGRES_POLLING_WRITING, kStep);
     check_stop();
   }
-  PQsetnonblocking(connection_.get(), 1);
-  // Notices are for people at a prompt; libpq would print them to stderr.
-  PQsetNoticeReceiver(
-      connection_.get(), [](void*, const PGresult*) {}, nullptr);
 }
 
 void Connection::check_stop() const {

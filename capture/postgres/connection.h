@@ -71,7 +71,8 @@ class Connection {
  public:
   enum class Purpose { kSql, kReplication };
 
-  /// Connects. `application` shows in pg_stat_activity.
+  /// Connects to the first of the address's hosts that takes us; each has `connect_timeout` to
+  /// answer. `application` shows in pg_stat_activity.
   Connection(const ServerAddress& address, const std::string& application,
              Purpose purpose = Purpose::kSql, std::stop_token stop = {});
 
@@ -113,6 +114,8 @@ class Connection {
   };
 
   void connect(const ServerAddress& address, const std::string& application, Purpose purpose);
+  void start(const ServerAddress& address, const std::string& application, Purpose purpose);
+  bool finish_connecting(const std::string& silent);
   void wait(bool readable, bool writable, std::chrono::milliseconds patience) const;
   void check_stop() const;
   void flush();
