@@ -15,4 +15,8 @@ ServerAddress address_of(const PostgresOptions& options) {
 
 std::string application_of(const PostgresOptions& options) { return "tandem " + options.pipeline; }
 
+InstallationNames names_of(const PostgresOptions& options) {
+  return {options.slot, options.publication};
+}
+
 }  // namespace tandem::capture::postgres

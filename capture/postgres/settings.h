@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "capture/postgres/installation.h"
 #include "capture/postgres/pgoutput.h"
 #include "capture/postgres/postgres_source.h"
 #include "capture/postgres/server_address.h"
@@ -17,6 +18,7 @@ std::vector<TableRequest> canonical(std::vector<TableRequest> tables);
 ServerAddress address_of(const PostgresOptions& options);
 /// As pg_stat_activity shows it.
 std::string application_of(const PostgresOptions& options);
+InstallationNames names_of(const PostgresOptions& options);
 
 /// The position of everything that ended before this: docs/postgres-capture.md, "Claim, position,
 /// confirmation".
