@@ -23,9 +23,10 @@ using std::chrono::milliseconds;
 
 // So many chunks wait for their messages: the next is read while one is on its way.
 constexpr std::size_t kAhead = 3;
-// A chunk has about so many bytes of text, and rows between these bounds.
-constexpr std::size_t kChunkBytes = 3U << 20U;
-constexpr std::size_t kFewestRows = 50, kMostRows = 50'000, kFirstRows = 2'000;
+// A chunk is to take about so many bytes of memory. Its number of rows goes by those of the chunk
+// before; where they turn out much larger, it is cut.
+constexpr std::size_t kChunkBytes = 4U << 20U, kMostBytes = 8U << 20U;
+constexpr std::size_t kMostRows = 50'000, kFirstRows = 2'000;
 constexpr std::size_t kKeysAtOnce = 1'000;
 constexpr milliseconds kRunningEvery{20};
 
@@ -99,8 +100,8 @@ class ChunkReader::Impl {
                             stop);
       if (options_.wait_for_running) wait_for_running(connection, stop);
       while (auto work = next_work(stop)) {
-        ReadChunk chunk = read(connection, *work);
-        if (!keep(*work, std::move(chunk))) continue;
+        std::optional<ReadChunk> chunk = read(connection, *work);
+        if (!chunk || !keep(*work, std::move(*chunk))) continue;
         TANDEM_FAILPOINT("postgres.chunk.message.before");
         connection.query(
             "SELECT pg_logical_emit_message(true, $1, $2)",
@@ -135,7 +136,7 @@ class ChunkReader::Impl {
                   [&] { return ready_.size() < kAhead && (!asked_.empty() || !at_end_); });
     if (stop.stop_requested()) return std::nullopt;
     Work work;
-    const std::size_t count = std::min(asked_.size(), kKeysAtOnce);
+    const std::size_t count = std::min(asked_.size(), keys_at_once_);
     const auto end = asked_.begin() + static_cast<std::ptrdiff_t>(count);
     work.asked.assign(std::make_move_iterator(asked_.begin()), std::make_move_iterator(end));
     asked_.erase(asked_.begin(), end);
@@ -156,7 +157,8 @@ class ChunkReader::Impl {
     return true;
   }
 
-  ReadChunk read(Connection& connection, const Work& work) {
+  // Nothing if the keys that were asked for give too large a chunk: they are to be read in parts.
+  std::optional<ReadChunk> read(Connection& connection, const Work& work) {
     if (!table_) table_ = usable(read_table(connection, types_, options_.table));
     TANDEM_FAILPOINT("postgres.chunk.read.before");
     ReadChunk chunk;
@@ -177,25 +179,37 @@ class ChunkReader::Impl {
       chunk.from.clear();
     }
     TableQuery query(connection, *table_);
+    bool in_parts = false;
     if (work.asked.empty()) {
       read_range(query, chunk);
     } else {
-      // Keys of another shape are of the table as it was before it got another key.
-      if (work.asked[0].size() == chunk.schema.key.size()) {
-        query.read_keys(work.asked, chunk.rows);
-      }
+      in_parts = !read_keys(query, chunk);
     }
     connection.execute("COMMIT");
     TANDEM_FAILPOINT("postgres.chunk.read.after");
-    return chunk;
+    if (!in_parts) return chunk;
+    std::lock_guard lock(mutex_);
+    asked_.insert(asked_.end(), work.asked.begin(), work.asked.end());
+    return std::nullopt;
   }
 
   void read_range(TableQuery& query, ReadChunk& chunk) {
-    const std::size_t bytes = query.read_range(chunk.from, limit_, chunk.rows);
-    if (chunk.rows.size() == limit_) chunk.to = chunk.schema.key_of(chunk.rows.back());
+    const auto [bytes, cut] = query.read_range(chunk.from, limit_, chunk.rows, kMostBytes);
+    if (cut || chunk.rows.size() == limit_) chunk.to = chunk.schema.key_of(chunk.rows.back());
     if (chunk.rows.empty()) return;
     const std::size_t each = std::max<std::size_t>(bytes / chunk.rows.size(), 1);
-    limit_ = std::clamp(kChunkBytes / each, kFewestRows, kMostRows);
+    limit_ = std::clamp<std::size_t>(kChunkBytes / each, 1, kMostRows);
+  }
+
+  // False if their rows are too large to be read at once.
+  bool read_keys(TableQuery& query, ReadChunk& chunk) {
+    // Keys of another shape are of the table as it was before it got another key.
+    if (chunk.asked[0].size() != chunk.schema.key.size()) return true;
+    const std::size_t count = chunk.asked.size();
+    const std::size_t most = count == 1 ? TableQuery::kUnlimited : kMostBytes;
+    const bool cut = query.read_keys(chunk.asked, chunk.rows, most).cut;
+    keys_at_once_ = cut ? count / 2 : std::min(keys_at_once_ * 2, kKeysAtOnce);
+    return !cut;
   }
 
   SourceTable usable(std::optional<SourceTable> table) const {
@@ -215,6 +229,7 @@ class ChunkReader::Impl {
   // Of the thread.
   TypeCatalog types_;
   std::size_t limit_ = kFirstRows;
+  std::size_t keys_at_once_ = kKeysAtOnce;
   std::optional<SourceTable> table_;
 
   std::mutex mutex_;

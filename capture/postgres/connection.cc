@@ -21,6 +21,8 @@ constexpr milliseconds kStep{100};
 // With a host, where `connect_timeout` is no limit.
 constexpr std::chrono::seconds kConnectPatience{15};
 
+constexpr char kQueryCanceled[] = "57014";
+
 // Every setting that changes how a value is written, or that could end a session of ours. With an
 // empty search_path names of types and tables come with their schema. row_security off makes a
 // policy that would hide rows an error.
@@ -269,22 +271,39 @@ Rows Connection::execute(const std::string& sql) {
   return finish_query();
 }
 
+// Asks the server to give up the statement that runs. Whether it heard does not matter.
+void Connection::cancel() {
+  struct Free {
+    void operator()(PGcancel* cancel) const { PQfreeCancel(cancel); }
+  };
+  std::unique_ptr<PGcancel, Free> request(PQgetCancel(connection_.get()));
+  char reason[256];
+  if (request) PQcancel(request.get(), reason, sizeof reason);
+}
+
 void Connection::copy_out(const std::string& sql,
-                          const std::function<void(std::string_view row)>& row) {
+                          const std::function<bool(std::string_view row)>& row) {
   if (PQsendQuery(connection_.get(), sql.c_str()) == 0) lost();
   finish_query();
+  bool wanted = true;
   for (;;) {
     char* bytes = nullptr;
     int size = PQgetCopyData(connection_.get(), &bytes, 1);
     message_.reset(bytes);
     if (size > 0) {
-      row({bytes, static_cast<std::size_t>(size)});
+      if (!wanted) continue;
+      wanted = row({bytes, static_cast<std::size_t>(size)});
+      if (!wanted) cancel();
     } else if (size == 0) {
       wait(true, false, kStep);
       if (PQconsumeInput(connection_.get()) == 0) lost();
       check_stop();
     } else if (size == -1) {
-      finish_query();
+      try {
+        finish_query();
+      } catch (const ServerError& error) {
+        if (wanted || error.sqlstate() != kQueryCanceled) throw;
+      }
       return;
     } else {
       lost();

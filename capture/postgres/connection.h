@@ -81,8 +81,10 @@ class Connection {
   /// Runs statements without parameters, one after the other in one transaction unless they say
   /// otherwise; also the commands of the replication protocol.
   Rows execute(const std::string& sql);
-  /// COPY … TO STDOUT: calls `row` with each row's bytes, newline included.
-  void copy_out(const std::string& sql, const std::function<void(std::string_view row)>& row);
+  /// COPY … TO STDOUT: calls `row` with each row's bytes, newline included, until there are no more
+  /// or it returns false. The server is then told to stop, and what a transaction around it saw so
+  /// far is all that it will see.
+  void copy_out(const std::string& sql, const std::function<bool(std::string_view row)>& row);
   /// Starts a COPY BOTH (START_REPLICATION). Afterwards only receive(), send() and flush() make
   /// sense.
   void start_copy_both(const std::string& sql);
@@ -119,6 +121,7 @@ class Connection {
   void wait(bool readable, bool writable, std::chrono::milliseconds patience) const;
   void check_stop() const;
   void flush();
+  void cancel();
   pg_result* next_result();
   Rows finish_query();
   [[noreturn]] void lost() const;

@@ -46,12 +46,12 @@ std::string TableQuery::key_literal(const state::Row& key) const {
   return "ROW(" + list + ")";
 }
 
-std::size_t TableQuery::copy(const std::string& select, std::vector<state::Row>& rows) {
+TableQuery::Taken TableQuery::copy(const std::string& select, std::size_t most_bytes,
+                                   std::vector<state::Row>& rows) {
   CopyRowReader reader;
-  std::size_t bytes = 0;
+  Taken taken;
   const std::vector<state::Column>& columns = schema_.columns;
   connection_.copy_out("COPY (" + select + ") TO STDOUT", [&](std::string_view line) {
-    bytes += line.size();
     const std::vector<CopyRowReader::Field>& fields = reader.read(line);
     if (fields.size() != columns.size()) {
       throw state::Error("a row has another number of columns than its table", schema_.name,
@@ -62,25 +62,29 @@ std::size_t TableQuery::copy(const std::string& select, std::vector<state::Row>&
     for (std::size_t i = 0; i < columns.size(); ++i) {
       row.push_back(fields[i] ? decode_value(columns[i].form, *fields[i]) : state::Value::null());
     }
+    taken.bytes += line.size() + sizeof(state::Row) + columns.size() * sizeof(state::Value);
+    taken.cut = taken.bytes >= most_bytes;
+    return !taken.cut;
   });
-  return bytes;
+  return taken;
 }
 
-std::size_t TableQuery::read_range(const state::Row& from, std::size_t limit,
-                                   std::vector<state::Row>& rows) {
+TableQuery::Taken TableQuery::read_range(const state::Row& from, std::size_t limit,
+                                         std::vector<state::Row>& rows, std::size_t most_bytes) {
   std::string select = "SELECT " + columns() + " FROM " + from_clause_;
   if (!from.empty()) select += " WHERE ROW(" + key_columns() + ") > " + key_literal(from);
   select += " ORDER BY " + key_columns() + " LIMIT " + std::to_string(limit);
-  return copy(select, rows);
+  return copy(select, most_bytes, rows);
 }
 
-void TableQuery::read_keys(const std::vector<state::Row>& keys, std::vector<state::Row>& rows) {
-  if (keys.empty()) return;
+TableQuery::Taken TableQuery::read_keys(const std::vector<state::Row>& keys,
+                                        std::vector<state::Row>& rows, std::size_t most_bytes) {
+  if (keys.empty()) return {};
   std::string select =
       "SELECT " + columns() + " FROM " + from_clause_ + " WHERE ROW(" + key_columns() + ") IN (";
   for (std::size_t i = 0; i < keys.size(); ++i)
     select += (i == 0 ? "" : ", ") + key_literal(keys[i]);
-  copy(select + ")", rows);
+  return copy(select + ")", most_bytes, rows);
 }
 
 }  // namespace tandem::capture::postgres

@@ -4,6 +4,8 @@
 // connection; Error if the table cannot be captured.
 #pragma once
 
+#include <cstddef>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -23,17 +25,28 @@ class TableQuery {
   /// Reads by these columns instead of the catalog's.
   void use(const state::TableSchema& schema) { schema_ = schema; }
 
-  /// Appends the rows behind the key `from` (empty: from the start) in key order, `limit` at most.
-  /// Returns how many bytes of text they were.
-  std::size_t read_range(const state::Row& from, std::size_t limit, std::vector<state::Row>& rows);
-  /// Appends the rows that have one of the keys.
-  void read_keys(const std::vector<state::Row>& keys, std::vector<state::Row>& rows);
+  struct Taken {
+    std::size_t bytes = 0;  // of memory, about
+    /// Rows were left out. The transaction is of no more use; that its end is a COMMIT does not
+    /// matter.
+    bool cut = false;
+  };
+  static constexpr std::size_t kUnlimited = std::numeric_limits<std::size_t>::max();
+
+  /// Appends the rows behind the key `from` (empty: from the start) in key order, `limit` at most,
+  /// and no more once they take `most_bytes`.
+  Taken read_range(const state::Row& from, std::size_t limit, std::vector<state::Row>& rows,
+                   std::size_t most_bytes = kUnlimited);
+  /// Appends the rows that have one of the keys, in any order, and no more once they take
+  /// `most_bytes`.
+  Taken read_keys(const std::vector<state::Row>& keys, std::vector<state::Row>& rows,
+                  std::size_t most_bytes = kUnlimited);
 
  private:
   std::string columns() const;
   std::string key_columns() const;
   std::string key_literal(const state::Row& key) const;
-  std::size_t copy(const std::string& select, std::vector<state::Row>& rows);
+  Taken copy(const std::string& select, std::size_t most_bytes, std::vector<state::Row>& rows);
 
   Connection& connection_;
   const std::string name_, from_clause_;  // quoted
