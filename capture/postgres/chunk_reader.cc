@@ -30,15 +30,14 @@ constexpr std::size_t kMostRows = 50'000, kFirstRows = 2'000;
 constexpr std::size_t kKeysAtOnce = 1'000;
 constexpr milliseconds kRunningEvery{20};
 
-}  // namespace
-
-class ChunkReader::Impl {
+class ServerChunkReader : public ChunkReader {
  public:
-  Impl(Options options, state::Row from) : options_(std::move(options)), from_(std::move(from)) {
+  ServerChunkReader(Options options, state::Row from)
+      : options_(std::move(options)), from_(std::move(from)) {
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   }
 
-  std::optional<ReadChunk> take(std::uint64_t chunk) {
+  std::optional<ReadChunk> take(std::uint64_t chunk) override {
     std::lock_guard lock(mutex_);
     if (failure_ != nullptr) std::rethrow_exception(failure_);
     auto found = std::find_if(ready_.begin(), ready_.end(),
@@ -50,7 +49,7 @@ class ChunkReader::Impl {
     return taken;
   }
 
-  void restart(state::Row from) {
+  void restart(state::Row from) override {
     std::lock_guard lock(mutex_);
     std::erase_if(ready_, [](const Ready& ready) { return ready.chunk.asked.empty(); });
     from_ = std::move(from);
@@ -59,7 +58,7 @@ class ChunkReader::Impl {
     changed_.notify_all();
   }
 
-  void start_over() {
+  void start_over() override {
     {
       std::lock_guard lock(mutex_);
       asked_.clear();
@@ -67,20 +66,27 @@ class ChunkReader::Impl {
     restart({});
   }
 
-  void ask(std::vector<state::Row> keys) {
+  void ask(std::vector<state::Row> keys) override {
     std::lock_guard lock(mutex_);
     std::move(keys.begin(), keys.end(), std::back_inserter(asked_));
     changed_.notify_all();
   }
 
-  void check() {
+  void check() override {
     std::lock_guard lock(mutex_);
     if (failure_ != nullptr) std::rethrow_exception(failure_);
   }
 
-  std::optional<std::uint64_t> waits_for() {
+  std::optional<std::uint64_t> waits_for() override {
     std::lock_guard lock(mutex_);
     return waits_for_;
+  }
+
+  bool sees(std::uint32_t xid) override {
+    std::lock_guard lock(mutex_);
+    // Views are taken one after the other, and a later one sees what an earlier one did.
+    if (!ready_.empty()) return ready_.front().chunk.view.sees(xid);
+    return newest_ && newest_->sees(xid);
   }
 
  private:
@@ -124,6 +130,7 @@ class ChunkReader::Impl {
         std::lock_guard lock(mutex_);
         waits_for_.reset();
         if (!ended) waits_for_ = now.oldest();
+        newest_ = now;
       }
       if (ended || stop.stop_requested()) return;
       state::rest(kRunningEvery, stop);
@@ -148,6 +155,7 @@ class ChunkReader::Impl {
   // False if the chunk is no longer wanted.
   bool keep(const Work& work, ReadChunk chunk) {
     std::lock_guard lock(mutex_);
+    newest_ = chunk.view;
     if (work.generation != generation_ && work.asked.empty()) return false;
     if (work.asked.empty()) {
       at_end_ = chunk.to.empty();
@@ -243,18 +251,15 @@ class ChunkReader::Impl {
   std::uint64_t generation_ = 0;
   std::exception_ptr failure_;
   std::optional<std::uint64_t> waits_for_;
+  std::optional<Visibility> newest_;  // view that was taken
 
   std::jthread thread_;
 };
 
-ChunkReader::ChunkReader(Options options, state::Row from)
-    : impl_(std::make_unique<Impl>(std::move(options), std::move(from))) {}
-ChunkReader::~ChunkReader() = default;
-std::optional<ReadChunk> ChunkReader::take(std::uint64_t chunk) { return impl_->take(chunk); }
-void ChunkReader::restart(state::Row from) { impl_->restart(std::move(from)); }
-void ChunkReader::start_over() { impl_->start_over(); }
-void ChunkReader::ask(std::vector<state::Row> keys) { impl_->ask(std::move(keys)); }
-void ChunkReader::check() { impl_->check(); }
-std::optional<std::uint64_t> ChunkReader::waits_for() { return impl_->waits_for(); }
+}  // namespace
+
+std::unique_ptr<ChunkReader> start_chunk_reader(ChunkReader::Options options, state::Row from) {
+  return std::make_unique<ServerChunkReader>(std::move(options), std::move(from));
+}
 
 }  // namespace tandem::capture::postgres

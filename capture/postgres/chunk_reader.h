@@ -5,8 +5,8 @@
 // view sees comes before the message in the stream, so the chunk is published when the message
 // comes by. docs/postgres-capture.md says why that is exact.
 //
-// Threads: one of its own for the connection; all functions are called by the stream's reader.
-// Errors: what ended the thread is thrown by take() and check().
+// Threads: one of its own for the connection; all functions are called by the stream's reader, and
+// none waits for the server. Errors: what ended the thread is thrown by take() and check().
 #pragma once
 
 #include <cstdint>
@@ -46,26 +46,27 @@ class ChunkReader {
     /// ended.
     bool wait_for_running = true;
   };
-  ChunkReader(Options options, state::Row from);
-  ~ChunkReader();
+  virtual ~ChunkReader() = default;
 
   /// The chunk whose message this is; nothing if it has been given up by restart().
-  std::optional<ReadChunk> take(std::uint64_t chunk);
+  virtual std::optional<ReadChunk> take(std::uint64_t chunk) = 0;
   /// Gives up the ranges that were read ahead and goes on behind `from`.
-  void restart(state::Row from);
+  virtual void restart(state::Row from) = 0;
   /// The same from the table's start, and gives up the keys that were asked for.
-  void start_over();
+  virtual void start_over() = 0;
   /// Reads the rows with these keys as well.
-  void ask(std::vector<state::Row> keys);
+  virtual void ask(std::vector<state::Row> keys) = 0;
   /// Throws what ended the thread, if something did.
-  void check();
+  virtual void check() = 0;
   /// The oldest of the transactions that it waits for; nothing if it does not wait.
-  std::optional<std::uint64_t> waits_for();
-
- private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
+  virtual std::optional<std::uint64_t> waits_for() = 0;
+  /// Whether all chunks that take() may still give see the transaction, those that are to be read
+  /// as well.
+  virtual bool sees(std::uint32_t xid) = 0;
 };
+
+/// Reads behind `from`; empty: from the table's start.
+std::unique_ptr<ChunkReader> start_chunk_reader(ChunkReader::Options options, state::Row from);
 
 /// The text of a message of ours: `<slot> <session> <kind> <numbers>`.
 inline constexpr char kMessagePrefix[] = "tandem";

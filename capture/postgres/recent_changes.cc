@@ -6,55 +6,71 @@
 namespace tandem::capture::postgres {
 namespace {
 
-// Beyond so many keys, in one transaction and table or in all, the table counts as changed as a
-// whole: it is read again when the transaction is seen, which bounds the memory.
-constexpr std::size_t kKeysOfOne = 200'000, kKeysInAll = 500'000;
+std::size_t bytes_of(const state::Row& key) {
+  std::size_t bytes = key.capacity() * sizeof(state::Value);
+  for (const state::Value& value : key) bytes += value.bytes().size();
+  return bytes;
+}
 
 }  // namespace
 
-void RecentChanges::begin(std::uint32_t xid) { transactions_.push_back({xid, {}}); }
+void RecentChanges::begin(std::uint32_t xid) {
+  xid_ = xid;
+  open_ = false;
+}
 
-void RecentChanges::change(const std::string& table, const state::Row& key_before,
-                           const state::Row& key_after, std::vector<int> unchanged) {
-  Table& touched = transactions_.back().tables[table];
+RecentChanges::Table& RecentChanges::present(const std::string& table) {
+  if (!open_) transactions_.push_back({xid_, {}});
+  open_ = true;
+  return transactions_.back().tables[table];
+}
+
+void RecentChanges::add(const std::string& table, Change change) {
+  Table& touched = present(table);
   if (touched.whole) return;
-  if (touched.changes.size() >= kKeysOfOne || keys_ >= kKeysInAll) {
+  const std::size_t bytes = sizeof(Change) + bytes_of(change.before) + bytes_of(change.after) +
+                            change.unchanged.capacity() * sizeof(int);
+  if (touched.bytes + bytes > most_bytes_ / 2 || bytes_ + bytes > most_bytes_) {
     whole_table(table);
     return;
   }
-  ++keys_;
-  touched.changes.push_back({key_before, key_after, std::move(unchanged)});
+  touched.bytes += bytes;
+  bytes_ += bytes;
+  touched.changes.push_back(std::move(change));
+}
+
+void RecentChanges::change(const std::string& table, const state::Row& key_before,
+                           const state::Row& key_after, std::vector<int> unchanged) {
+  add(table, {key_before, key_after, std::move(unchanged)});
 }
 
 void RecentChanges::doubt(const std::string& table, const state::Row& key) {
-  Table& touched = transactions_.back().tables[table];
-  if (touched.whole) return;
-  ++keys_;
-  touched.changes.push_back({key, key, {}, true});
+  add(table, {key, key, {}, true});
 }
 
 void RecentChanges::whole_table(const std::string& table) {
-  Table& touched = transactions_.back().tables[table];
-  touched.whole = true;
-  keys_ -= touched.changes.size();
-  touched.changes.clear();
-  touched.changes.shrink_to_fit();
+  Table& touched = present(table);
+  bytes_ -= touched.bytes;
+  touched = {{}, 0, true};
 }
 
-void RecentChanges::forget(const std::vector<const Visibility*>& views) {
-  std::erase_if(transactions_, [&](const Transaction& transaction) {
-    const bool seen = std::all_of(views.begin(), views.end(), [&](const Visibility* view) {
-      return view->sees(transaction.xid);
+void RecentChanges::forget(
+    const std::function<bool(const std::string& table, std::uint32_t xid)>& seen) {
+  std::erase_if(transactions_, [&](Transaction& transaction) {
+    std::erase_if(transaction.tables, [&](const auto& each) {
+      if (!seen(each.first, transaction.xid)) return false;
+      bytes_ -= each.second.bytes;
+      return true;
     });
-    if (!seen) return false;
-    for (const auto& [name, table] : transaction.tables) keys_ -= table.changes.size();
-    return true;
+    return transaction.tables.empty();
   });
+  open_ = open_ && !transactions_.empty() && transactions_.back().xid == xid_;
 }
 
 void RecentChanges::forget_all() {
   transactions_.clear();
-  keys_ = 0;
+  open_ = false;
+  bytes_ = 0;
 }
 
 void RecentChanges::move(const Change& change, Unseen& unseen) {

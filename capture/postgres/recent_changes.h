@@ -1,12 +1,14 @@
 // What the stream did lately: for the chunks of snapshots, whose own view of the server may be
 // older than what was streamed before they are published.
 //
-// While tables are being read, each streamed transaction is remembered until a newer view of the
-// server sees it. One thread. No errors.
+// While a table is being read, each streamed transaction that changes it is remembered until every
+// view of the server that may still be asked about sees it. One thread. No errors.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <string>
 #include <unordered_map>
@@ -19,6 +21,12 @@ namespace tandem::capture::postgres {
 
 class RecentChanges {
  public:
+  /// Beyond so many bytes a table counts as changed as a whole, and so it does if one transaction
+  /// takes half of them: its chunks are read again when that is seen.
+  static constexpr std::size_t kMostBytes = 32U << 20U;
+  explicit RecentChanges(std::size_t most_bytes = kMostBytes) : most_bytes_(most_bytes) {}
+
+  /// A transaction begins, which is remembered if it is said to change something.
   void begin(std::uint32_t xid);
   /// A row was changed; an empty key: it was not there before, or not after. `unchanged` are the
   /// columns whose values neither the change nor the row before told.
@@ -29,9 +37,12 @@ class RecentChanges {
   /// The whole table changed (emptied, other columns): no older view of it can be used.
   void whole_table(const std::string& table);
 
-  /// Forgets what all of these views see, as later ones will.
-  void forget(const std::vector<const Visibility*>& views);
+  /// Forgets what these transactions did to these tables.
+  void forget(const std::function<bool(const std::string& table, std::uint32_t xid)>& seen);
   void forget_all();
+  /// Of transactions that are remembered.
+  std::size_t size() const { return transactions_.size(); }
+  std::size_t bytes() const { return bytes_; }
 
   /// What the transactions that the view does not see did to the table.
   struct Unseen {
@@ -58,16 +69,22 @@ class RecentChanges {
   };
   struct Table {
     std::vector<Change> changes;
+    std::size_t bytes = 0;
     bool whole = false;
   };
   struct Transaction {
     std::uint32_t xid = 0;
     std::map<std::string, Table> tables;
   };
+  Table& present(const std::string& table);
+  void add(const std::string& table, Change change);
   static void move(const Change& change, Unseen& unseen);
 
+  const std::size_t most_bytes_;
   std::deque<Transaction> transactions_;
-  std::size_t keys_ = 0;  // remembered in all
+  std::uint32_t xid_ = 0;  // of the present transaction
+  bool open_ = false;      // it is the last of transactions_
+  std::size_t bytes_ = 0;  // of all changes
 };
 
 }  // namespace tandem::capture::postgres

@@ -29,7 +29,7 @@ Row partial(const state::TableSchema& schema, const Row& key, const Row& from,
 }  // namespace
 
 Snapshots::Snapshots(const std::vector<TableRequest>& requests, SnapshotOptions options)
-    : options_(std::move(options)) {
+    : options_(std::move(options)), recent_(options_.remembered_bytes) {
   for (const TableRequest& request : requests) {
     Table& table = tables_.emplace_back();
     table.request = request;
@@ -40,8 +40,7 @@ Snapshots::Snapshots(const std::vector<TableRequest>& requests, SnapshotOptions 
 
 void Snapshots::restore(const std::optional<state::Checkpoint>& checkpoint,
                         const std::optional<SourceState>& state) {
-  recent_.forget_all();
-  remembering_ = ready_ = false;
+  forget_all();
   for (Table& table : tables_) {
     stop_reading(table);
     table.progress = {table.request.name, 0, true, {}};
@@ -137,8 +136,7 @@ bool Snapshots::is_republished(const std::string& name, std::uint64_t membership
 
 void Snapshots::keep_reading() {
   if (!snapshotting()) {
-    remembering_ = ready_ = false;
-    recent_.forget_all();
+    forget_all();
     return;
   }
   remembering_ = true;
@@ -159,7 +157,7 @@ void Snapshots::keep_reading() {
     options.session = options_.session;
     options.number = table.reader_number = ++readers_;
     options.wait_for_running = table.must_wait || !ready_;
-    table.reader = std::make_unique<ChunkReader>(std::move(options), table.progress.next_from);
+    table.reader = options_.read(std::move(options), table.progress.next_from);
     std::vector<Row> asked;
     for (const std::string& key : table.asked) asked.push_back(state::decode_row(key));
     if (!asked.empty()) table.reader->ask(std::move(asked));
@@ -178,16 +176,19 @@ std::optional<Snapshots::Wait> Snapshots::waits_for() {
 }
 
 void Snapshots::pass_by(const Visibility& view) {
-  for (Table& table : tables_) {
-    if (table.reader && !table.reader->waits_for()) return;
-  }
-  recent_.forget({&view});
+  passed_ = view;
+  forget_seen();
 }
 
 void Snapshots::begin(std::uint32_t xid) {
   if (!remembering_) return;
+  // Readers go on meanwhile. To look through all costs each of them no more than one look.
+  if (++begun_ > recent_.size()) forget_seen();
   recent_.begin(xid);
-  for (Table& table : tables_) table.arrived.clear();
+  for (Table& table : tables_) {
+    table.arrived.clear();
+    table.remembers = !is_seen(table, xid);
+  }
 }
 
 void Snapshots::meet(const StreamTable& table, Transactions& out) {
@@ -204,7 +205,7 @@ void Snapshots::meet(const StreamTable& table, Transactions& out) {
     return;
   }
   read_again(table.name, false);
-  if (remembering_) recent_.whole_table(table.name);
+  if (remembering_ && known->remembers) recent_.whole_table(table.name);
 }
 
 void Snapshots::change(const StreamTable& table, const Row& key_before, const Row& after) {
@@ -218,12 +219,12 @@ void Snapshots::change(const StreamTable& table, const Row& key_before, const Ro
   Row key = table.schema.key_of(after);
   const bool moved = !key_before.empty() && key_before != key;
   const bool unknown = moved && !unchanged.empty();
-  recent_.change(table.name, key_before, key, std::move(unchanged));
+  if (known->remembers) recent_.change(table.name, key_before, key, std::move(unchanged));
   if (!moved) return;
   left(*known, key_before);
   if (known->arrived.size() >= kAskedAtMost) {
     // The whole table is the better reading, from when this transaction can be seen.
-    recent_.whole_table(table.name);
+    if (known->remembers) recent_.whole_table(table.name);
     read_again(table.name, false);
     known->arrived.clear();
   }
@@ -236,7 +237,7 @@ void Snapshots::change(const StreamTable& table, const Row& key_before, const Ro
 // the one that had been there, which only who has the row before can tell.
 void Snapshots::left(Table& table, const Row& key) {
   if (!table.arrived.contains(state::encode_row(key))) return;
-  recent_.doubt(table.request.name, key);
+  if (table.remembers) recent_.doubt(table.request.name, key);
   ask(table, key);
 }
 
@@ -253,12 +254,13 @@ void Snapshots::deletion(const StreamTable& table, const Row& key_before) {
   if (!remembering_) return;
   Table* known = find(table.name);
   if (known == nullptr || !known->progress.snapshotting) return;
-  recent_.change(table.name, key_before, {}, {});
+  if (known->remembers) recent_.change(table.name, key_before, {}, {});
   left(*known, key_before);
 }
 
 void Snapshots::truncation(const StreamTable& table) {
-  if (remembering_) recent_.whole_table(table.name);
+  const Table* known = find(table.name);
+  if (remembering_ && known != nullptr && known->remembers) recent_.whole_table(table.name);
 }
 
 void Snapshots::gone(const std::string& name, Transactions& out) {
@@ -283,7 +285,6 @@ void Snapshots::publish(std::uint64_t reader, std::uint64_t number, Transactions
   std::optional<ReadChunk> chunk = table->reader->take(number);
   if (!chunk) return;
   RecentChanges::Unseen unseen = recent_.unseen(table->request.name, chunk->view);
-  table->seen = chunk->view;
   ready_ = true;
   table->must_wait = false;
   forget_seen();
@@ -401,20 +402,25 @@ void Snapshots::finish(Table& table) {
 void Snapshots::stop_reading(Table& table) {
   table.reader.reset();
   table.reader_number = 0;
-  table.seen.reset();
 }
 
-// Readers take their views one after the other, so what a reader's newest chunk saw, its later ones
-// will see.
+// Whether nobody will ask any more what the transaction did to the table.
+bool Snapshots::is_seen(const Table& table, std::uint32_t xid) const {
+  return table.reader ? table.reader->sees(xid) : passed_ && passed_->sees(xid);
+}
+
 void Snapshots::forget_seen() {
-  for (const Table& table : tables_) {
-    if (table.reader && !table.seen) return;
-  }
-  std::vector<const Visibility*> views;
-  for (const Table& table : tables_) {
-    if (table.reader) views.push_back(&*table.seen);
-  }
-  recent_.forget(views);
+  begun_ = 0;
+  recent_.forget([this](const std::string& name, std::uint32_t xid) {
+    const Table* table = find(name);
+    return table == nullptr || is_seen(*table, xid);
+  });
+}
+
+void Snapshots::forget_all() {
+  recent_.forget_all();
+  passed_.reset();
+  remembering_ = ready_ = false;
 }
 
 Snapshots::Table* Snapshots::find(const std::string& name) {

@@ -5,6 +5,7 @@
 // Errors: those of the readers.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -28,6 +29,9 @@ struct SnapshotOptions {
   std::string application;
   std::string slot, session;
   int tables_at_once = 2;
+  std::size_t remembered_bytes = RecentChanges::kMostBytes;
+  std::function<std::unique_ptr<ChunkReader>(ChunkReader::Options, state::Row from)> read =
+      start_chunk_reader;
 };
 
 class Snapshots {
@@ -67,8 +71,7 @@ class Snapshots {
   };
   std::optional<Wait> waits_for();
 
-  /// A view of the server as of before the call: while the readers still wait, theirs will be
-  /// later.
+  /// A view of the server as of before the call: those of readers to come will be later.
   void pass_by(const Visibility& view);
 
   // What the stream brings, in its order.
@@ -97,9 +100,9 @@ class Snapshots {
     bool must_wait = false;  // for transactions that were running
     std::unique_ptr<ChunkReader> reader;
     std::uint64_t reader_number = 0;
-    std::optional<Visibility> seen;  // by the reader's newest chunk
-    std::set<std::string> asked;     // keys to be read by themselves, encoded
-    std::set<std::string> arrived;   // keys that rows moved to in the present transaction, encoded
+    bool remembers = false;         // the present transaction, which its chunks may not see
+    std::set<std::string> asked;    // keys to be read by themselves, encoded
+    std::set<std::string> arrived;  // keys that rows moved to in the present transaction, encoded
   };
 
   Table* find(const std::string& name);
@@ -110,7 +113,9 @@ class Snapshots {
   void ask(Table& table, const state::Row& key);
   void finish(Table& table);
   void stop_reading(Table& table);
+  bool is_seen(const Table& table, std::uint32_t xid) const;
   void forget_seen();
+  void forget_all();
   void publish_range(Table& table, ReadChunk chunk, const RecentChanges::Unseen& unseen,
                      Transactions& out);
   void publish_asked(Table& table, ReadChunk chunk, const RecentChanges::Unseen& unseen,
@@ -119,8 +124,10 @@ class Snapshots {
   const SnapshotOptions options_;
   std::vector<Table> tables_;
   RecentChanges recent_;
-  bool remembering_ = false;  // recent_ has every transaction since it was set
-  bool ready_ = false;        // what ran when remembering began has ended
+  std::size_t begun_ = 0;             // transactions, since what is seen was forgotten
+  std::optional<Visibility> passed_;  // no reader to come will have an older view
+  bool remembering_ = false;          // recent_ has what readers may not see since it was set
+  bool ready_ = false;                // what ran when remembering began has ended
   bool finished_ = false;
   std::uint64_t readers_ = 0;
 };

@@ -23,7 +23,7 @@ class PostgresChunkReader : public PostgresServer {
     options.session = "test";
     options.number = 1;
     options.wait_for_running = false;
-    reader_ = std::make_unique<ChunkReader>(std::move(options), Row{});
+    reader_ = start_chunk_reader(std::move(options), {});
   }
 
   ReadChunk next() {

@@ -81,15 +81,41 @@ TEST(PostgresRecentChanges, AnEmptiedTableCannotBeUsedAtAll) {
   EXPECT_FALSE(recent.unseen("t", Visibility("11:11:")).whole_table);
 }
 
-TEST(PostgresRecentChanges, ForgetsWhatAllViewsSee) {
+TEST(PostgresRecentChanges, ForgetsOfEachTableWhatItIsTold) {
   RecentChanges recent;
   recent.begin(10);
   recent.change("t", {}, key(1), {});
-  const Visibility older("10:10:"), newer("11:11:");
-  recent.forget({&older, &newer});
-  EXPECT_NE(find(recent.unseen("t", older), 1), nullptr);
-  recent.forget({&newer});
-  EXPECT_EQ(find(recent.unseen("t", older), 1), nullptr);
+  recent.change("u", {}, key(1), {});
+  recent.begin(11);
+  recent.change("t", {}, key(2), {});
+  const std::size_t bytes = recent.bytes();
+  const Visibility blind("10:10:");
+  recent.forget(
+      [](const std::string& table, std::uint32_t xid) { return table == "t" && xid == 10; });
+  EXPECT_EQ(find(recent.unseen("t", blind), 1), nullptr);
+  EXPECT_NE(find(recent.unseen("t", blind), 2), nullptr);
+  EXPECT_NE(find(recent.unseen("u", blind), 1), nullptr);
+  EXPECT_LT(recent.bytes(), bytes);
+  recent.forget([](const std::string&, std::uint32_t) { return true; });
+  EXPECT_EQ(recent.bytes(), 0U);
+  recent.change("t", {}, key(3), {});  // of the present transaction still
+  EXPECT_NE(find(recent.unseen("t", blind), 3), nullptr);
+}
+
+TEST(PostgresRecentChanges, BeyondItsBytesATableCountsAsChangedAsAWhole) {
+  RecentChanges recent(10'000);
+  const Visibility blind("10:10:");
+  recent.begin(10);
+  for (int n = 0; n < 1'000; ++n) recent.change("t", {}, key(n), {});
+  EXPECT_TRUE(recent.unseen("t", blind).whole_table);
+  EXPECT_EQ(recent.bytes(), 0U);
+  for (std::uint32_t xid = 11; xid < 1'011; ++xid) {
+    recent.begin(xid);
+    recent.change("u", {}, key(xid), {});
+    EXPECT_LE(recent.bytes(), 10'000U);
+  }
+  EXPECT_TRUE(recent.unseen("u", blind).whole_table);
+  EXPECT_FALSE(recent.unseen("u", Visibility("1011:1011:")).whole_table);
 }
 
 }  // namespace
