@@ -48,6 +48,7 @@ void Snapshots::restore(const std::optional<state::Checkpoint>& checkpoint,
     table.storage = table.membership = 0;
     table.must_wait = true;
     table.missing = false;
+    table.gathered = false;
     table.asked.clear();
     if (!checkpoint) continue;
     for (const state::TableProgress& progress : checkpoint->tables) {
@@ -95,6 +96,7 @@ void Snapshots::read_again(const std::string& name, bool unpublished) {
   if (!table->progress.snapshotting) table->must_wait = true;
   table->progress.snapshotting = true;
   table->progress.next_from.clear();
+  table->gathered = false;
   table->asked.clear();
   if (unpublished) {
     table->must_wait = true;
@@ -230,15 +232,20 @@ void Snapshots::change(const StreamTable& table, const Row& key_before, const Ro
   }
   known->arrived.insert(state::encode_row(key));
   // It may come from where no chunk has been to where one was.
-  if (unknown) ask(*known, key);
+  if (unknown && is_doubtful(*known, key_before)) ask(*known, key);
 }
 
 // A row left a key that another had come to in the same transaction. It may be the one that came or
 // the one that had been there, which only who has the row before can tell.
 void Snapshots::left(Table& table, const Row& key) {
-  if (!table.arrived.contains(state::encode_row(key))) return;
+  if (!table.arrived.contains(state::encode_row(key)) || !is_doubtful(table, key)) return;
   if (table.remembers) recent_.doubt(table.request.name, key);
   ask(table, key);
+}
+
+// Whether the fold may have another row under the key than the source has.
+bool Snapshots::is_doubtful(const Table& table, const Row& key) {
+  return !table.gathered || table.asked.contains(state::encode_row(key));
 }
 
 void Snapshots::ask(Table& table, const Row& key) {
@@ -276,6 +283,7 @@ void Snapshots::gone(const std::string& name, Transactions& out) {
   table->oid = 0;
   table->storage = 0;
   table->absent = true;
+  table->gathered = false;
   table->asked.clear();
 }
 
@@ -308,12 +316,8 @@ void Snapshots::publish_range(Table& table, ReadChunk chunk, const RecentChanges
   const bool moved = !chunk.from.empty() && chunk.storage != table.storage;
   if (moved || (!same && !chunk.from.empty()) || (same && chunk.from != table.progress.next_from)) {
     table.progress.next_from.clear();
+    table.gathered = false;
     table.reader->restart({});
-    return;
-  }
-  if (chunk.to.empty() && !table.asked.empty()) {
-    // The table is not whole before those are there.
-    table.reader->restart(chunk.from);
     return;
   }
   const std::string& name = table.request.name;
@@ -339,7 +343,15 @@ void Snapshots::publish_range(Table& table, ReadChunk chunk, const RecentChanges
       fills.emplace_back(key, partial(chunk.schema, key, row, found->second.unchanged));
     }
   }
-  const bool last = chunk.to.empty();
+  bool last = chunk.to.empty();
+  if (last && !table.asked.empty()) {
+    // The table is not whole before those are there. They become no more from here on.
+    last = false;
+    table.gathered = true;
+    chunk.to = chunk.rows.empty() ? chunk.from : chunk.schema.key_of(chunk.rows.back());
+    table.reader->restart(chunk.to);
+    if (chunk.rows.empty()) return;
+  }
   table.progress.next_from = chunk.to;
   out.chunk(name, std::move(chunk.from), std::move(chunk.to), std::move(chunk.rows),
             std::move(touched));
@@ -397,6 +409,7 @@ void Snapshots::finish(Table& table) {
   finished_ = true;
   table.progress.snapshotting = false;
   table.progress.next_from.clear();
+  table.gathered = false;
 }
 
 void Snapshots::stop_reading(Table& table) {

@@ -100,6 +100,7 @@ class Snapshots {
     bool must_wait = false;  // for transactions that were running
     std::unique_ptr<ChunkReader> reader;
     std::uint64_t reader_number = 0;
+    bool gathered = false;          // of its rows, all but those that were asked for are known
     bool remembers = false;         // the present transaction, which its chunks may not see
     std::set<std::string> asked;    // keys to be read by themselves, encoded
     std::set<std::string> arrived;  // keys that rows moved to in the present transaction, encoded
@@ -110,6 +111,7 @@ class Snapshots {
   Table* of_reader(std::uint64_t number);
   void read_again(const std::string& name, bool unpublished);
   void left(Table& table, const state::Row& key);
+  static bool is_doubtful(const Table& table, const state::Row& key);
   void ask(Table& table, const state::Row& key);
   void finish(Table& table);
   void stop_reading(Table& table);

@@ -320,17 +320,58 @@ TEST_F(PostgresSnapshots, EndUnderABacklogThatIsNeverCaughtUpWith) {
   EXPECT_EQ(fold_.rows, server_.rows);
 }
 
+// At each message a key has just been asked for.
+TEST_F(PostgresSnapshots, EndWhileKeysMoveAllTheTime) {
+  start(200, 150, 1'000'000);
+  int reads = 0;
+  for (std::int64_t id = 200; id > 160 && !is_whole(); --id) {
+    while (!is_whole() && reader_->read()) {
+      ++reads;
+      if (server_.rows.contains(id)) move(id, 1000 + id);
+      reader_->send();
+    }
+    stream_all();
+  }
+  EXPECT_TRUE(is_whole());
+  EXPECT_LE(reads, 12);
+  stream_all();
+  EXPECT_EQ(fold_.rows, server_.rows);
+}
+
+// When all ranges have been read, a row that is still to be read by itself goes to another key.
+TEST_F(PostgresSnapshots, FollowARowThatMovesOnBeforeItWasRead) {
+  start(20, 15, 1'000'000);
+  server_.commit({{3, 0, {}}, {4, 0, {}}});
+  ASSERT_TRUE(reader_->read());
+  reader_->send();
+  ASSERT_TRUE(reader_->read());
+  move(20, 3);
+  reader_->send();
+  stream_all();
+  ASSERT_FALSE(is_whole());
+  EXPECT_EQ(fold_.rows.size(), 18U);
+  EXPECT_NE(fold_.rows, server_.rows);
+  move(3, 4);
+  stream_all();
+  for (int reads = 0; reads < 5 && !is_whole() && reader_->read(); ++reads) {
+    reader_->send();
+    stream_all();
+  }
+  EXPECT_TRUE(is_whole());
+  EXPECT_EQ(fold_.rows, server_.rows);
+}
+
 TEST_F(PostgresSnapshots, AreExactWhateverHappensBetween) {
   const unsigned seed = std::random_device()();
   SCOPED_TRACE("seed " + std::to_string(seed));
-  for (unsigned round = 0; round < 200; ++round) {
+  for (unsigned round = 0; round < 1000; ++round) {
     std::mt19937 dice(seed + round);
     auto roll = [&](int sides) { return static_cast<int>(dice() % static_cast<unsigned>(sides)); };
     server_ = {};
     fold_.rows.clear();
     start(30, 1 + static_cast<std::size_t>(roll(12)), roll(2) == 0 ? 2'000U : 1'000'000U);
     auto write = [&] {
-      const std::int64_t from = 1 + roll(40), to = 1 + roll(40);
+      const std::int64_t from = 1 + roll(45), to = 1 + roll(90);
       auto old = server_.rows.find(from);
       const bool free = !server_.rows.contains(to);
       const Content content{roll(1000), 2000 + roll(1000)};
@@ -341,6 +382,9 @@ TEST_F(PostgresSnapshots, AreExactWhateverHappensBetween) {
         server_.commit({{0, from, content}}, show);
       } else if (roll(6) == 0) {
         server_.commit({{from, 0, {}}}, show);
+      } else if (free && roll(4) == 0) {  // and on at once
+        server_.commit({{from, to, {content.n, 0}, false}, {to, 50 + to, {content.n, 0}, false}},
+                       show);
       } else if (free && roll(2) == 0) {
         server_.commit({{from, to, {content.n, 0}, false}}, show);
       } else {
