@@ -35,12 +35,14 @@ Snapshots::Snapshots(const std::vector<TableRequest>& requests, SnapshotOptions 
     table.request = request;
     table.progress.table = request.name;
     table.progress.snapshotting = true;
+    index_.emplace(request.name, tables_.size() - 1);
   }
 }
 
 void Snapshots::restore(const std::optional<state::Checkpoint>& checkpoint,
                         const std::optional<SourceState>& state) {
   forget_all();
+  ++version_;
   for (Table& table : tables_) {
     stop_reading(table);
     table.progress = {table.request.name, 0, true, {}};
@@ -91,6 +93,7 @@ void Snapshots::distrust(const std::string& name, bool unpublished) {
 void Snapshots::read_again(const std::string& name, bool unpublished) {
   Table* table = find(name);
   if (table == nullptr) return;
+  ++version_;
   table->absent = false;
   // What was streamed of a table that nobody read was not remembered.
   if (!table->progress.snapshotting) table->must_wait = true;
@@ -133,6 +136,7 @@ bool Snapshots::is_republished(const std::string& name, std::uint64_t membership
   Table* table = find(name);
   if (table == nullptr) return false;
   const std::uint64_t before = std::exchange(table->membership, membership);
+  if (before != membership) ++version_;
   return table->progress.fingerprint != 0 && before != membership;
 }
 
@@ -185,19 +189,28 @@ void Snapshots::pass_by(const Visibility& view) {
 void Snapshots::begin(std::uint32_t xid) {
   if (!remembering_) return;
   // Readers go on meanwhile. To look through all costs each of them no more than one look.
-  if (++begun_ > recent_.size()) forget_seen();
+  if (++to_forget_ > recent_.size()) forget_seen();
   recent_.begin(xid);
-  for (Table& table : tables_) {
-    table.arrived.clear();
-    table.remembers = !is_seen(table, xid);
-  }
+  xid_ = xid;
+  ++begun_;
+}
+
+// The present transaction changes the table.
+Snapshots::Table* Snapshots::meet(const std::string& name) {
+  Table* table = find(name);
+  if (table == nullptr || table->begun == begun_) return table;
+  table->begun = begun_;
+  table->arrived.clear();
+  table->remembers = !is_seen(*table, xid_);
+  return table;
 }
 
 void Snapshots::meet(const StreamTable& table, Transactions& out) {
-  Table* known = find(table.name);
+  Table* known = meet(table.name);
   if (known == nullptr) return;
   known->absent = false;
   if (known->progress.fingerprint == table.fingerprint && known->oid == table.oid) return;
+  ++version_;
   const bool first = known->progress.fingerprint == 0;
   out.schema(table.schema, true);
   known->progress.fingerprint = table.fingerprint;
@@ -212,7 +225,7 @@ void Snapshots::meet(const StreamTable& table, Transactions& out) {
 
 void Snapshots::change(const StreamTable& table, const Row& key_before, const Row& after) {
   if (!remembering_) return;
-  Table* known = find(table.name);
+  Table* known = meet(table.name);
   if (known == nullptr || !known->progress.snapshotting) return;
   std::vector<int> unchanged;
   for (std::size_t i = 0; i < after.size(); ++i) {
@@ -253,26 +266,28 @@ void Snapshots::ask(Table& table, const Row& key) {
     read_again(table.request.name, false);
     return;
   }
+  if (table.asked.empty()) ++version_;
   table.asked.insert(state::encode_row(key));
   if (table.reader) table.reader->ask({key});
 }
 
 void Snapshots::deletion(const StreamTable& table, const Row& key_before) {
   if (!remembering_) return;
-  Table* known = find(table.name);
+  Table* known = meet(table.name);
   if (known == nullptr || !known->progress.snapshotting) return;
   if (known->remembers) recent_.change(table.name, key_before, {}, {});
   left(*known, key_before);
 }
 
 void Snapshots::truncation(const StreamTable& table) {
-  const Table* known = find(table.name);
+  const Table* known = meet(table.name);
   if (remembering_ && known != nullptr && known->remembers) recent_.whole_table(table.name);
 }
 
 void Snapshots::gone(const std::string& name, Transactions& out) {
   Table* table = find(name);
   if (table == nullptr || table->absent) return;
+  ++version_;
   if (table->progress.fingerprint != 0) {
     state::TableSchema none;
     none.name = name;
@@ -290,6 +305,7 @@ void Snapshots::gone(const std::string& name, Transactions& out) {
 void Snapshots::publish(std::uint64_t reader, std::uint64_t number, Transactions& out) {
   Table* table = of_reader(reader);
   if (table == nullptr) return;
+  ++version_;
   std::optional<ReadChunk> chunk = table->reader->take(number);
   if (!chunk) return;
   RecentChanges::Unseen unseen = recent_.unseen(table->request.name, chunk->view);
@@ -423,7 +439,7 @@ bool Snapshots::is_seen(const Table& table, std::uint32_t xid) const {
 }
 
 void Snapshots::forget_seen() {
-  begun_ = 0;
+  to_forget_ = 0;
   recent_.forget([this](const std::string& name, std::uint32_t xid) {
     const Table* table = find(name);
     return table == nullptr || is_seen(*table, xid);
@@ -437,10 +453,8 @@ void Snapshots::forget_all() {
 }
 
 Snapshots::Table* Snapshots::find(const std::string& name) {
-  for (Table& table : tables_) {
-    if (table.request.name == name) return &table;
-  }
-  return nullptr;
+  auto found = index_.find(name);
+  return found == index_.end() ? nullptr : &tables_[found->second];
 }
 
 const Snapshots::Table* Snapshots::find(const std::string& name) const {

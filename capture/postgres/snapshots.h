@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -42,6 +43,8 @@ class Snapshots {
   void restore(const std::optional<state::Checkpoint>& checkpoint,
                const std::optional<SourceState>& state);
   void save(state::Checkpoint& checkpoint, SourceState& state) const;
+  /// Grows whenever save() may say something else than before.
+  std::uint64_t version() const { return version_; }
 
   bool snapshotting() const;
   void request(const std::string& table);
@@ -101,6 +104,7 @@ class Snapshots {
     std::unique_ptr<ChunkReader> reader;
     std::uint64_t reader_number = 0;
     bool gathered = false;          // of its rows, all but those that were asked for are known
+    std::uint64_t begun = 0;        // number of the newest transaction that changed it
     bool remembers = false;         // the present transaction, which its chunks may not see
     std::set<std::string> asked;    // keys to be read by themselves, encoded
     std::set<std::string> arrived;  // keys that rows moved to in the present transaction, encoded
@@ -108,6 +112,7 @@ class Snapshots {
 
   Table* find(const std::string& name);
   const Table* find(const std::string& name) const;
+  Table* meet(const std::string& name);
   Table* of_reader(std::uint64_t number);
   void read_again(const std::string& name, bool unpublished);
   void left(Table& table, const state::Row& key);
@@ -125,8 +130,12 @@ class Snapshots {
 
   const SnapshotOptions options_;
   std::vector<Table> tables_;
+  std::unordered_map<std::string, std::size_t> index_;  // into tables_, by name
   RecentChanges recent_;
-  std::size_t begun_ = 0;             // transactions, since what is seen was forgotten
+  std::size_t to_forget_ = 0;  // transactions that began since what is seen was forgotten
+  std::uint32_t xid_ = 0;      // of the present transaction
+  std::uint64_t begun_ = 0;    // transactions
+  std::uint64_t version_ = 0;
   std::optional<Visibility> passed_;  // no reader to come will have an older view
   bool remembering_ = false;          // recent_ has what readers may not see since it was set
   bool ready_ = false;                // what ran when remembering began has ended

@@ -254,6 +254,7 @@ class PostgresSnapshots : public ::testing::Test {
     snapshots_ =
         std::make_unique<Snapshots>(std::vector<TableRequest>{request}, std::move(options));
     snapshots_->restore(std::nullopt, std::nullopt);
+    saved_ = {};
     table_ = {kTable, 1, schema(), schema().fingerprint()};
     snapshots_->keep_reading();
   }
@@ -279,6 +280,18 @@ class PostgresSnapshots : public ::testing::Test {
     }
     if (streamed.chunk != 0) snapshots_->publish(streamed.reader, streamed.chunk, fold_);
     snapshots_->keep_reading();
+    expect_version();
+  }
+  // What is saved stays the same while the version does.
+  void expect_version() {
+    std::pair<std::uint64_t, state::Checkpoint> now{snapshots_->version(), {}};
+    SourceState state;
+    snapshots_->save(now.second, state);
+    now.second.source_state = state.encode();
+    if (now.first == saved_.first) {
+      EXPECT_EQ(now.second, saved_.second);
+    }
+    saved_ = std::move(now);
   }
   void stream_all() {
     while (!server_.stream.empty()) stream_one();
@@ -298,6 +311,7 @@ class PostgresSnapshots : public ::testing::Test {
   std::unique_ptr<Snapshots> snapshots_;
   Reader* reader_ = nullptr;  // the last one made
   StreamTable table_;
+  std::pair<std::uint64_t, state::Checkpoint> saved_;
 };
 
 // More is changed between one message and the next than may be remembered.
