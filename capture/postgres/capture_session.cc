@@ -142,7 +142,7 @@ void CaptureSession::look() {
   const std::vector<std::string> added = keep_published(sql_, names_of(options_), tables);
   const auto memberships = read_memberships(sql_, options_.publication);
   for (const SourceTable& table : tables) {
-    std::erase(gone_, table.table.schema.name);
+    gone_.erase(table.table.schema.name);
     auto membership = memberships.find(table.oid);
     const bool republished = snapshots_.is_republished(
         table.table.schema.name,
@@ -150,20 +150,20 @@ void CaptureSession::look() {
     look_at(table, republished || std::find(added.begin(), added.end(), table.table.schema.name) !=
                                       added.end());
   }
-  bool tell = false;
+  std::vector<std::string> missing;
   for (const TableRequest& request : requests_) {
     const bool there = std::any_of(tables.begin(), tables.end(), [&](const SourceTable& table) {
       return table.table.schema.name == request.name;
     });
     snapshots_.set_missing(request.name, !there);
+    if (!there) missing.push_back(request.name);
     if (there || (looked_ && !snapshots_.is_logged(request.name))) continue;
-    gone_.push_back(request.name);
-    tell = true;
-  }
-  if (tell) {
+    if (!gone_.insert(request.name).second) continue;
+    // Once for each: the stream may still have changes of another that went later.
     sql_.query("SELECT pg_catalog.pg_logical_emit_message(true, $1, $2)",
-               {kMessagePrefix, options_.slot + " " + word_ + " gone"});
+               {kMessagePrefix, options_.slot + " " + word_ + " gone " + request.name});
   }
+  news_.missing(std::move(missing));
   looked_ = true;
 }
 
@@ -292,7 +292,7 @@ void CaptureSession::truncate(const TruncateMessage& message, Transactions& out)
   }
 }
 
-// `<slot> <session> chunk <reader> <chunk>` or `<slot> <session> gone`.
+// `<slot> <session> chunk <reader> <chunk>` or `<slot> <session> gone <table>`.
 void CaptureSession::own_message(const LogicalMessage& message, Transactions& out) {
   std::istringstream words{std::string(message.content)};
   std::string slot, word, kind;
@@ -304,8 +304,12 @@ void CaptureSession::own_message(const LogicalMessage& message, Transactions& ou
     open(out);
     snapshots_.publish(reader, chunk, out);
   } else if (kind == "gone") {
+    std::string table;
+    words.get();
+    std::getline(words, table, '\0');
+    if (gone_.erase(table) == 0) return;  // it is there again
     open(out);
-    for (const std::string& table : std::exchange(gone_, {})) snapshots_.gone(table, out);
+    snapshots_.gone(table, out);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -78,7 +79,7 @@ class CaptureSession {
   bool reply_wanted_ = false;
   bool looked_ = false;  // since resume()
   Clock::time_point look_at_;
-  std::vector<std::string> gone_;  // tables, until a message of ours comes by
+  std::set<std::string> gone_;  // tables, until the message of their end comes by
 
   std::unique_ptr<Frames> frames_;
   std::size_t next_frame_ = 0;

@@ -170,7 +170,7 @@ SourcePosition PostgresSource::newest(milliseconds patience, std::stop_token sto
 SourceHealth PostgresSource::health(std::stop_token stop) {
   SourceHealth health;
   ownership().ask(std::move(stop), [&](Connection& connection) {
-    health = health_.look(connection, news_.waits_for());
+    health = health_.look(connection, news_.waits_for(), news_.missing());
   });
   return health;
 }

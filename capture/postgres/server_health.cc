@@ -35,12 +35,18 @@ std::string holder_of(Connection& connection, std::uint64_t transaction) {
 
 }  // namespace
 
-SourceHealth ServerHealth::look(Connection& connection,
-                                const std::optional<Snapshots::Wait>& wait) {
+SourceHealth ServerHealth::look(Connection& connection, const std::optional<Snapshots::Wait>& wait,
+                                const std::vector<std::string>& missing) {
   SourceHealth health;
   look_at_slot(connection, health);
   if (wait) look_at_wait(connection, *wait, health);
   wait_ = wait;
+  for (const std::string& table : missing) {
+    health.warnings.push_back({Finding::Level::kWarning, "table " + table,
+                               "it is gone from the source: documents rest as they are until it is "
+                               "there again",
+                               "take it out of the config, or make it anew at the source", 1});
+  }
   return health;
 }
 

@@ -1,5 +1,5 @@
-// How the server bears being captured: what it keeps for the slot, and which transaction keeps the
-// first chunk of a table waiting.
+// How the server bears being captured: what it keeps for the slot, which transaction keeps the
+// first chunk of a table waiting, and which tables are gone from it.
 //
 // Threads: one at a time. Errors: those of the connection it is given.
 #pragma once
@@ -7,6 +7,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "capture/postgres/connection.h"
 #include "capture/postgres/slot_guardian.h"
@@ -21,7 +22,8 @@ class ServerHealth {
 
   /// What is so now. Its rates and forecasts are those of the calls before, so call it every few
   /// seconds.
-  SourceHealth look(Connection& connection, const std::optional<Snapshots::Wait>& wait);
+  SourceHealth look(Connection& connection, const std::optional<Snapshots::Wait>& wait,
+                    const std::vector<std::string>& missing);
 
  private:
   using Clock = std::chrono::steady_clock;

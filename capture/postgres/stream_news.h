@@ -5,7 +5,9 @@
 #include <atomic>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "capture/postgres/pgoutput.h"
 #include "capture/postgres/settings.h"
@@ -19,6 +21,7 @@ class StreamNews {
   void start() {
     heard_ = 0;
     waits_for(std::nullopt);
+    missing({});
   }
   /// A transaction ends there that has something for the log. Said before it is heard.
   void logged(Lsn end) { logged_ = end; }
@@ -40,11 +43,22 @@ class StreamNews {
     return wait_;
   }
 
+  /// Tables that were captured and are not there any more.
+  void missing(std::vector<std::string> tables) {
+    std::lock_guard lock(mutex_);
+    missing_ = std::move(tables);
+  }
+  std::vector<std::string> missing() const {
+    std::lock_guard lock(mutex_);
+    return missing_;
+  }
+
  private:
   std::atomic<Lsn> heard_{0};
   std::atomic<Lsn> logged_{0};
   mutable std::mutex mutex_;
   std::optional<Snapshots::Wait> wait_;  // guarded by mutex_
+  std::vector<std::string> missing_;     // guarded by mutex_
 };
 
 }  // namespace tandem::capture::postgres
