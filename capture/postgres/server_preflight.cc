@@ -39,6 +39,16 @@ constexpr char kPrepared[] =
     "SELECT gid, owner, database, extract(epoch FROM now() - prepared)::bigint "
     "FROM pg_prepared_xacts ORDER BY prepared";
 
+// Of version 17: the slots of standbys that must have what a failover slot sends, and how each is.
+constexpr char kSynchronized[] =
+    "SELECT n.name, s.slot_name IS NULL OR s.wal_status = 'lost', s.active FROM "
+    "(SELECT btrim(name, ' \"') AS name FROM "
+    "unnest(string_to_array(current_setting('synchronized_standby_slots'), ',')) AS name) n "
+    "LEFT JOIN pg_replication_slots s ON s.slot_name = n.name WHERE n.name <> ''";
+constexpr char kStandbySlots[] =
+    "SELECT string_agg(slot_name, ', ' ORDER BY slot_name) FROM pg_replication_slots "
+    "WHERE slot_type = 'physical' AND NOT temporary";
+
 std::string duration_of(std::int64_t seconds) {
   return shown_duration(std::chrono::seconds(seconds));
 }
@@ -156,6 +166,38 @@ void check_transactions(Connection& connection, bool sees_others, std::vector<Fi
   }
 }
 
+// A failover slot goes on at a standby only if the standby has got all that was sent through it.
+void check_standbys(Connection& connection, std::vector<Finding>& findings) {
+  const std::string subject = "synchronized_standby_slots";
+  const Rows named = connection.query(kSynchronized);
+  for (int row = 0; row < named.count(); ++row) {
+    const std::string slot = named.text(row, 0);
+    if (named.flag(row, 1)) {
+      findings.push_back({Level::kFailure, subject,
+                          "it names the slot " + slot +
+                              ", which is not there or lost: until it is, the server sends nothing",
+                          "make that slot anew with its standby, or take it out of the setting"});
+    } else if (!named.flag(row, 2)) {
+      findings.push_back({Level::kWarning, subject,
+                          "it names the slot " + slot +
+                              ", which no standby uses now: the server sends nothing that was "
+                              "committed since",
+                          "start that standby, or take the slot out of the setting"});
+    } else {
+      findings.push_back(
+          {Level::kOk, subject, "the server sends what the standby at " + slot + " has got", ""});
+    }
+  }
+  const Rows standbys = connection.query(kStandbySlots);
+  if (!named.empty() || standbys.is_null(0, 0)) return;
+  findings.push_back({Level::kWarning, subject,
+                      "it is empty, and there are slots of standbys (" + standbys.text(0, 0) +
+                          "): Tandem may read what a standby has not got, and if that one takes "
+                          "over, all tables are read again",
+                      "set it to the slots of the standbys that may take over; there, set "
+                      "sync_replication_slots and hot_standby_feedback to on"});
+}
+
 }  // namespace
 
 bool check_version(Connection& connection, std::vector<Finding>& findings) {
@@ -179,6 +221,7 @@ void check_server(Connection& connection, bool slot_is_there, std::vector<Findin
                         "name the primary in `source.url`"});
   }
   check_settings(facts, slot_is_there, findings);
+  if (connection.server_version() >= 170000) check_standbys(connection, findings);
   check_role(facts, findings);
   check_transactions(connection, facts.flag(0, 13), findings);
 }

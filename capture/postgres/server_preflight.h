@@ -1,5 +1,5 @@
 // What `tandem check` says of the server itself: version, settings, room for a slot and its sender,
-// the role's rights, and transactions that stay open.
+// standbys that may take over, the role's rights, and transactions that stay open.
 //
 // Reads only. Errors: those of the connection.
 #pragma once
