@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/log.h"
 #include "capture/postgres/postgres_source.h"
 #include "capture/sqlite/sqlite_source.h"
 #include "sink/dynamodb/dynamodb_target.h"
@@ -20,6 +21,7 @@ capture::PostgresOptions postgres_options(const Config& config) {
   options.slot = config.source.slot;
   options.publication = config.source.publication;
   options.snapshot_tables = config.source.snapshot_tables;
+  options.tell = [](const std::string& sentence) { log_warning(sentence); };
   return options;
 }
 

@@ -13,6 +13,7 @@
 #include "capture/postgres/server_health.h"
 #include "capture/postgres/settings.h"
 #include "capture/postgres/slot.h"
+#include "capture/postgres/slot_wait.h"
 #include "capture/postgres/stream_news.h"
 #include "state/failpoint.h"
 
@@ -47,10 +48,7 @@ class PostgresSource : public Source {
                           options_.publication, requests_);
   }
 
-  void install(std::stop_token stop) override {
-    Connection connection = connect(std::move(stop));
-    make_installation(connection, names_of(options_), requests_);
-  }
+  void install(std::stop_token stop) override { make_what_is_missing(std::move(stop)); }
 
   std::vector<std::string> uninstall(std::stop_token stop) override {
     Connection connection = connect(std::move(stop));
@@ -105,6 +103,7 @@ class PostgresSource : public Source {
     return *ownership_;
   }
 
+  Installation make_what_is_missing(std::stop_token stop) const;
   void throw_if_held(std::stop_token stop) const;
 
   const PostgresOptions options_;
@@ -125,11 +124,7 @@ std::uint64_t PostgresSource::claim(const std::string& log_identity, std::uint64
                                     std::stop_token stop) {
   session_.reset();
   news_.start();
-  Installation installed;
-  {
-    Connection connection = connect(stop);
-    installed = make_installation(connection, names_of(options_), requests_);
-  }
+  const Installation installed = make_what_is_missing(stop);
   TANDEM_FAILPOINT("postgres.claim.before");
   std::unique_ptr<CaptureSession> session;
   try {
@@ -143,6 +138,13 @@ std::uint64_t PostgresSource::claim(const std::string& log_identity, std::uint64
   const std::uint64_t epoch = session->claim(log_identity, log_epoch);
   session_ = std::move(session);
   return epoch;
+}
+
+Installation PostgresSource::make_what_is_missing(std::stop_token stop) const {
+  Connection connection = connect(std::move(stop));
+  const SlotWait wait(address_of(options_), application_of(options_), options_.slot,
+                      connection.backend_pid(), options_.tell);
+  return make_installation(connection, names_of(options_), requests_);
 }
 
 // The server's own message tells no more of who has the slot than the number of a process.

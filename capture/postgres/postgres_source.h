@@ -4,6 +4,7 @@
 // durably, and no transaction of ours stays open longer than a chunk takes to read.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,6 +20,8 @@ struct PostgresOptions {
   std::string pipeline;                      // shows as application_name
   std::string slot, publication;
   int snapshot_tables = 2;  // read at the same time
+  /// Is told what takes long at the server, a sentence for people; of any thread. May be empty.
+  std::function<void(const std::string&)> tell;
 };
 
 /// Connects nowhere yet: a server that does not answer is an Error of the first call that needs it,

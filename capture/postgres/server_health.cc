@@ -10,8 +10,8 @@ using std::chrono::seconds;
 // Short waits are nobody's fault.
 constexpr seconds kLongWait{60};
 
-// Who has the transaction, for people; "" if this role may not see it. A transaction that waits for
-// its second phase belongs to no process.
+}  // namespace
+
 std::string holder_of(Connection& connection, std::uint64_t transaction) {
   Rows rows = connection.query(
       "SELECT a.pid::text, a.usename::text, a.application_name, a.state, "
@@ -32,8 +32,6 @@ std::string holder_of(Connection& connection, std::uint64_t transaction) {
   if (!rows.view(0, 3).empty()) text += ", " + rows.text(0, 3);
   return text + age;
 }
-
-}  // namespace
 
 SourceHealth ServerHealth::look(Connection& connection, const std::optional<Snapshots::Wait>& wait,
                                 const std::vector<std::string>& missing) {

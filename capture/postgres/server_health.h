@@ -5,6 +5,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,10 @@
 #include "capture/source.h"
 
 namespace tandem::capture::postgres {
+
+/// Who has the transaction, for people; "" if this role may not see it. One that waits for its
+/// second phase belongs to no process.
+std::string holder_of(Connection& connection, std::uint64_t transaction);
 
 class ServerHealth {
  public:
