@@ -107,12 +107,17 @@ void CaptureSession::release(const SourcePosition& position) {
   reply_wanted_ = false;
 }
 
+// Every commit asks for one, and hardly any changes more than the position.
 state::Checkpoint CaptureSession::checkpoint() const {
-  state::Checkpoint checkpoint;
-  SourceState state = state_;
+  if (saved_version_ != snapshots_.version()) {
+    SourceState state = state_;
+    saved_.tables.clear();
+    snapshots_.save(saved_, state);
+    saved_.source_state = state.encode();
+    saved_version_ = snapshots_.version();
+  }
+  state::Checkpoint checkpoint = saved_;
   checkpoint.position = position_;
-  snapshots_.save(checkpoint, state);
-  checkpoint.source_state = state.encode();
   return checkpoint;
 }
 

@@ -74,6 +74,10 @@ class CaptureSession {
   std::uint64_t log_epoch_ = 0;
   bool took_over_ = false;
 
+  /// The newest checkpoint but for its position, and the version of the snapshots that it is of.
+  mutable state::Checkpoint saved_;
+  mutable std::optional<std::uint64_t> saved_version_;
+
   state::SourcePosition position_, released_;
   Clock::time_point released_at_;
   bool reply_wanted_ = false;
