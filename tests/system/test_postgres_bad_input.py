@@ -1,16 +1,22 @@
 """Bad input and bad weather at a PostgreSQL source: one clear message or a recovery, and nothing lost."""
 
+import contextlib
+import os
 import re
+import subprocess
 import time
 
+import psycopg
 import pytest
 
+import oracle_chinook as oracle
 from child import free_port
-from deployment import FAILED, USAGE
+from deployment import DONE, FAILED, USAGE
 from eventually import eventually
 from local_items import LocalItems
 from tcp_proxy import TcpProxy
-from test_bad_input import clear_message
+from test_bad_input import clear_message, small_disk
+from test_postgres_first_sync import CHINOOK
 
 CONFIG = """
 source: {type: postgres, url: "${DATABASE_URL}"}
@@ -102,6 +108,19 @@ def test_a_role_that_may_not_replicate(deploy, pg):
     assert clear_message(tandem.run("init").expect(FAILED))
 
 
+def test_wal_level_is_not_logical(deploy, own_postgres):
+    server = own_postgres(wal_level="replica")
+    database = server.create("wrong_level")
+    things(database)
+    tandem = deploy(database, config=CONFIG)
+    result = tandem.run("check").expect(FAILED)
+    assert "wal_level" in result.out, str(result)
+    assert "wal_level" in clear_message(tandem.run("init").expect(FAILED))
+    server.restart(wal_level="logical")
+    tandem.sync()
+    assert equal(tandem, database)
+
+
 def test_no_slot_is_free(deploy, own_postgres):
     server = own_postgres(max_replication_slots=1)
     database = server.create("crowded")
@@ -148,6 +167,27 @@ def test_the_slot_is_in_use(deploy, pg):
         eventually(lambda: equal(tandem, pg), 30, "the first goes on", alive=agent.alive)
 
 
+def test_somebody_else_holds_the_slot(deploy, pg):
+    """Not an agent of ours: it is told who, and nothing is taken away from them."""
+    things(pg)
+    tandem = deploy(pg, config=CONFIG)
+    tandem.sync()
+    holder = psycopg.connect(pg.url + "?replication=database&application_name=curious", autocommit=True)
+    slot = pg.slot()["slot_name"]
+    with contextlib.closing(holder):
+        holder.pgconn.send_query(
+            f"START_REPLICATION SLOT {slot} LOGICAL 0/0 (proto_version '1', publication_names '{slot}')".encode()
+        )
+        eventually(lambda: pg.slot()["active"], 10, "somebody holds the slot")
+        pg.execute("UPDATE things SET name = 'meanwhile' WHERE id = 2")
+        message = clear_message(tandem.run_once(seconds=60).expect(FAILED))
+        assert "curious" in message and slot in message, message
+        assert pg.slot()["active"]
+    eventually(lambda: not pg.slot()["active"], 10, "they are gone")
+    tandem.run_once().expect()
+    assert equal(tandem, pg)
+
+
 @pytest.mark.parametrize("lost", ["dropped", "invalidated"])
 def test_the_slot_is_lost(deploy, own_postgres, lost):
     """Changes are missing: said loudly, a new slot, and the snapshot repairs deletes too."""
@@ -182,6 +222,23 @@ def test_the_slot_is_lost(deploy, own_postgres, lost):
     assert database.slot()["wal_status"] != "lost"
 
 
+def test_the_publication_is_changed_by_hand(deploy, pg):
+    things(pg)
+    tandem = deploy(pg, config=CONFIG)
+    tandem.sync()
+    publication = pg.value("SELECT pubname FROM pg_publication")
+    pg.execute(f"ALTER PUBLICATION {publication} DROP TABLE things")
+    pg.execute("UPDATE things SET name = 'unpublished' WHERE id = 1")
+    pg.execute("DELETE FROM things WHERE id = 2")
+    result = tandem.run_once()
+    if result.status == FAILED:
+        assert "publication" in clear_message(result), str(result)
+        tandem.init()
+        result = tandem.run_once()
+    result.expect()
+    assert equal(tandem, pg)
+
+
 def test_the_publication_is_dropped_under_a_running_agent(deploy, pg):
     things(pg)
     tandem = deploy(pg, config=CONFIG)
@@ -202,6 +259,40 @@ def test_the_publication_is_dropped_under_a_running_agent(deploy, pg):
 
     eventually(settled, 60, "all is equal again", pause=0.2)
     agent.stop()
+
+
+def test_a_table_is_dropped_and_made_anew(deploy, pg):
+    things(pg)
+    tandem = deploy(pg, config=CONFIG)
+    tandem.sync()
+    agent = tandem.start()
+    pg.execute("DROP TABLE things")
+    pg.execute("CREATE TABLE things (id integer PRIMARY KEY, name text, more integer DEFAULT 5)")
+    pg.execute("INSERT INTO things VALUES (1, 'anew'), (77, 'other')")
+    eventually(lambda: equal(tandem, pg), 60, "the new table's rows", alive=agent.alive)
+    agent.stop()
+
+
+def test_a_table_is_dropped_under_us(deploy, pg):
+    """Status tells, and so does the next start; items stay, as somebody may have it back in a minute."""
+    things(pg)
+    pg.execute("CREATE TABLE others (id integer PRIMARY KEY, name text)")
+    config = CONFIG + '  other: {table: Items, root: others, item: {PK: "{id}", $columns: all}}\n'
+    tandem = deploy(pg, config=config)
+    tandem.sync()
+    agent = tandem.start()
+    pg.execute("DROP TABLE things")
+    eventually(lambda: "table things" in tandem.run("status").out, 30, "status tells of the table", alive=agent.alive)
+    pg.execute("INSERT INTO others VALUES (1000)")
+    eventually(lambda: 1000 in items(tandem), 30, "other tables go on", alive=agent.alive)
+    assert len(items(tandem)) == 11, "a table that is gone is no reason to delete its items"
+    agent.stop()
+    for command in (("check",), ("run", "--once")):
+        assert "no table things" in tandem.run(*command).expect(FAILED, USAGE).err
+    pg.execute("CREATE TABLE things (id integer PRIMARY KEY, name text)")
+    pg.execute("INSERT INTO things VALUES (5, 'back')")
+    tandem.sync()
+    assert items(tandem) == {5: "back", 1000: None}
 
 
 # ---- the network and the disk --------------------------------------------------------------------
@@ -253,3 +344,24 @@ def test_a_stop_while_the_server_says_nothing(weather):
     agent.stop(seconds=5)
     proxy.stalled = False
     tandem.run_once().expect()
+
+
+def test_a_full_disk(deploy, small_pg_source, dynamodb, tmp_path):
+    """The log can't grow: nothing is confirmed to the server that it does not hold."""
+    with small_disk(tmp_path / "disk", "6m") as disk:
+        tandem = deploy(small_pg_source, config=CHINOOK, endpoint=dynamodb.endpoint,
+                        environment={"TANDEM_STATE": str(disk / "state")})
+        tandem.sync()
+        confirmed = small_pg_source.slot()["confirmed_flush_lsn"]
+        with contextlib.suppress(OSError), open(disk / "ballast", "wb", buffering=0) as file:
+            while True:
+                file.write(os.urandom(4096))
+        small_pg_source.execute("UPDATE track SET composer = left(repeat(md5(track_id::text), 8), 220)")
+        small_pg_source.execute("UPDATE artist SET name = repeat(md5(name), 3)")
+        result = tandem.run_once().expect(FAILED)
+        assert re.search(r"full|no space|disk", clear_message(result)), str(result)
+        assert small_pg_source.slot()["confirmed_flush_lsn"] >= confirmed
+        (disk / "ballast").unlink()
+        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        tandem.run_once().expect(DONE)
+        oracle.check(small_pg_source, dynamodb)
