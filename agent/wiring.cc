@@ -75,9 +75,11 @@ std::unique_ptr<capture::Source> open_source(const Config& config) {
   return capture::open_sqlite_source(config.source.path, captured_tables(config));
 }
 
-std::unique_ptr<capture::SourceReader> open_source_reader(const Config& config) {
+std::unique_ptr<capture::SourceReader> open_source_reader(const Config& config,
+                                                          std::stop_token stop) {
   if (config.source.type == SourceType::kPostgres) {
-    return capture::open_postgres_reader(postgres_options(config), captured_tables(config));
+    return capture::open_postgres_reader(postgres_options(config), captured_tables(config),
+                                         std::move(stop));
   }
   return capture::open_sqlite_reader(config.source.path);
 }

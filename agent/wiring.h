@@ -20,7 +20,8 @@ namespace tandem::agent {
 Config load_checked_config(const std::string& path, std::stop_token stop = {});
 
 std::unique_ptr<capture::Source> open_source(const Config& config);
-std::unique_ptr<capture::SourceReader> open_source_reader(const Config& config);
+std::unique_ptr<capture::SourceReader> open_source_reader(const Config& config,
+                                                          std::stop_token stop);
 std::unique_ptr<state::EmbeddedLog> open_log(const Config& config,
                                              const state::StateDirectory& directory);
 /// Beside a running agent.

@@ -220,7 +220,7 @@ int run_verify(const CommandLine& line, std::stop_token stop) {
   row_options.replica_path = directory.replica();
   row_options.patience = patience;
   row_options.catalog = [&] { return open_source(config)->catalog(stop); };
-  auto source = open_source_reader(config);
+  auto source = open_source_reader(config, stop);
   result.rows = verify_rows(*source, tables, row_options, stop);
 
   auto target = open_target(config, stop);

@@ -118,10 +118,12 @@ Connection::Connection(const ServerAddress& address, const std::string& applicat
                        Purpose purpose, std::stop_token stop)
     : shown_(address.shown), stop_(std::move(stop)) {
   connect(address, application, purpose);
+  limit_silence(kConnectPatience);
   execute(kSettings);
   if (server_version() >= 170000) execute("SET transaction_timeout = 0");
   // So that a server that is quicker to give up does not do so while the log is slow.
   if (purpose == Purpose::kReplication) execute("SET wal_sender_timeout = '60s'");
+  limit_silence(milliseconds(0));
 }
 
 void Connection::connect(const ServerAddress& address, const std::string& application,
@@ -198,6 +200,16 @@ void Connection::check_stop() const {
   }
 }
 
+void Connection::check_silence(steady_clock::time_point since) const {
+  if (longest_silence_ == milliseconds(0) || steady_clock::now() - since < longest_silence_) return;
+  throw ConnectionLost(
+      "the server has said nothing for " +
+          std::to_string(
+              std::chrono::duration_cast<std::chrono::seconds>(longest_silence_).count()) +
+          " s",
+      shown_, "look for locks on its tables and at the network between, then try again");
+}
+
 void Connection::wait(bool readable, bool writable, milliseconds patience) const {
   pollfd descriptor{PQsocket(connection_.get()),
                     static_cast<short>((readable ? POLLIN : 0) | (writable ? POLLOUT : 0)), 0};
@@ -210,6 +222,7 @@ void Connection::lost() const {
 }
 
 void Connection::flush() {
+  const auto began = steady_clock::now();
   for (;;) {
     int left = PQflush(connection_.get());
     if (left == 0) return;
@@ -217,16 +230,19 @@ void Connection::flush() {
     wait(true, true, kStep);
     if (PQconsumeInput(connection_.get()) == 0) lost();
     check_stop();
+    check_silence(began);
   }
 }
 
 // Null at the end of the statement.
 pg_result* Connection::next_result() {
   flush();
+  const auto began = steady_clock::now();
   while (PQisBusy(connection_.get()) != 0) {
     wait(true, false, kStep);
     if (PQconsumeInput(connection_.get()) == 0) lost();
     check_stop();
+    check_silence(began);
   }
   return PQgetResult(connection_.get());
 }
@@ -286,11 +302,13 @@ void Connection::copy_out(const std::string& sql,
   if (PQsendQuery(connection_.get(), sql.c_str()) == 0) lost();
   finish_query();
   bool wanted = true;
+  auto heard = steady_clock::now();
   for (;;) {
     char* bytes = nullptr;
     int size = PQgetCopyData(connection_.get(), &bytes, 1);
     message_.reset(bytes);
     if (size > 0) {
+      heard = steady_clock::now();
       if (!wanted) continue;
       wanted = row({bytes, static_cast<std::size_t>(size)});
       if (!wanted) cancel();
@@ -298,6 +316,7 @@ void Connection::copy_out(const std::string& sql,
       wait(true, false, kStep);
       if (PQconsumeInput(connection_.get()) == 0) lost();
       check_stop();
+      check_silence(heard);
     } else if (size == -1) {
       try {
         finish_query();

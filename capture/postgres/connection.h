@@ -62,6 +62,10 @@ class Rows {
   std::unique_ptr<pg_result, Clear> result_;
 };
 
+/// For who asks what a server answers soon: what keeps it for longer is a lock or a network that
+/// broke.
+inline constexpr std::chrono::seconds kLongestSilence{30};
+
 using Parameter = std::optional<std::string>;  // nothing: null
 
 /// The texts as the server reads an array of them, for a Parameter.
@@ -101,6 +105,9 @@ class Connection {
 
   /// For these and later waits.
   void set_stop(std::stop_token stop) { stop_ = std::move(stop); }
+  /// From now on a server that says nothing for so long counts as lost. Zero, as at first: it is
+  /// waited for without an end, as what it does for us may take long (locks, sorting).
+  void limit_silence(std::chrono::milliseconds longest) { longest_silence_ = longest; }
   int server_version() const;  // 150018 is 15.18
   int backend_pid() const;
   std::string identifier(std::string_view name) const;  // quoted
@@ -120,6 +127,7 @@ class Connection {
   bool finish_connecting(const std::string& silent);
   void wait(bool readable, bool writable, std::chrono::milliseconds patience) const;
   void check_stop() const;
+  void check_silence(std::chrono::steady_clock::time_point since) const;
   void flush();
   void cancel();
   pg_result* next_result();
@@ -128,6 +136,7 @@ class Connection {
 
   std::string shown_;
   std::stop_token stop_;
+  std::chrono::milliseconds longest_silence_{0};
   std::unique_ptr<pg_conn, Finish> connection_;
   std::unique_ptr<char, FreeMemory> message_;
 };

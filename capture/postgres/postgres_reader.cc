@@ -1,5 +1,6 @@
 // Reads a source's tables in pages, beside everything else, for verify.
 #include <memory>
+#include <stop_token>
 #include <utility>
 
 #include "capture/postgres/catalog.h"
@@ -15,9 +16,13 @@ namespace {
 
 class PostgresReader : public SourceReader {
  public:
-  PostgresReader(const PostgresOptions& options, std::vector<TableRequest> tables)
+  PostgresReader(const PostgresOptions& options, std::vector<TableRequest> tables,
+                 std::stop_token stop)
       : requests_(canonical(std::move(tables))),
-        connection_(address_of(options), application_of(options)) {}
+        connection_(address_of(options), application_of(options), Connection::Purpose::kSql,
+                    std::move(stop)) {
+    connection_.limit_silence(kLongestSilence);
+  }
 
   Page read(const state::TableSchema& table, const state::Row& from, std::size_t limit) override {
     return within(table, [&](TableQuery& query, Page& page) {
@@ -64,8 +69,9 @@ class PostgresReader : public SourceReader {
 }  // namespace postgres
 
 std::unique_ptr<SourceReader> open_postgres_reader(const PostgresOptions& options,
-                                                   std::vector<TableRequest> tables) {
-  return std::make_unique<postgres::PostgresReader>(options, std::move(tables));
+                                                   std::vector<TableRequest> tables,
+                                                   std::stop_token stop) {
+  return std::make_unique<postgres::PostgresReader>(options, std::move(tables), std::move(stop));
 }
 
 }  // namespace tandem::capture

@@ -39,6 +39,7 @@ class PostgresSource : public Source {
 
   Catalog catalog(std::stop_token stop) override {
     Connection connection = connect(std::move(stop));
+    connection.limit_silence(kLongestSilence);
     TypeCatalog types;
     return to_catalog(read_tables(connection, types, requests_));
   }

@@ -29,9 +29,11 @@ struct PostgresOptions {
 std::unique_ptr<Source> open_postgres_source(PostgresOptions options,
                                              std::vector<TableRequest> tables);
 
-/// Throws Error if the server does not answer.
+/// Throws Error if the server does not answer, then and later; SourceLocked once `stop` is asked
+/// for.
 std::unique_ptr<SourceReader> open_postgres_reader(const PostgresOptions& options,
-                                                   std::vector<TableRequest> tables);
+                                                   std::vector<TableRequest> tables,
+                                                   std::stop_token stop);
 
 /// The connection string's server without secrets, for messages.
 std::string shown_address(const PostgresOptions& options);

@@ -11,7 +11,7 @@ import pytest
 
 import oracle_chinook as oracle
 from child import free_port
-from deployment import DONE, FAILED, USAGE
+from deployment import DIFFERENCES, DONE, FAILED, USAGE
 from eventually import eventually
 from local_items import LocalItems
 from tcp_proxy import TcpProxy
@@ -365,3 +365,67 @@ def test_a_full_disk(deploy, small_pg_source, dynamodb, tmp_path):
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
         tandem.run_once().expect(DONE)
         oracle.check(small_pg_source, dynamodb)
+
+
+# ---- verify beside all this ----------------------------------------------------------------------
+
+
+def agent_at_work(tandem, database):
+    agent = tandem.start()
+    database.execute("UPDATE things SET name = 'seen' WHERE id = 1")
+    eventually(lambda: items(tandem)[1] == "seen", 30, "the agent is at work", alive=agent.alive)
+    return agent
+
+
+def test_verify_while_the_server_is_gone(deploy, own_postgres):
+    server = own_postgres()
+    database = server.create("legacy")
+    things(database)
+    tandem = deploy(database, config=CONFIG)
+    tandem.sync()
+    agent = agent_at_work(tandem, database)
+    server.stop()
+    eventually(lambda: "trying again" in agent.output(), 30, "the agent has noticed", alive=agent.alive)
+    for _ in range(3):
+        result = tandem.run("verify", "--deep", seconds=20).expect(FAILED)
+        assert "cannot connect" in clear_message(result), str(result)
+    server.start()
+    eventually(lambda: tandem.run("verify", "--deep", seconds=90).status == DONE, 90, "all is right", alive=agent.alive)
+    agent.stop()
+
+
+@pytest.mark.parametrize("ended_by", ["a stop", "itself"])
+def test_verify_of_a_table_that_somebody_locked(deploy, pg, ended_by):
+    things(pg)
+    tandem = deploy(pg, config=CONFIG)
+    tandem.sync()
+    with pg.connect(autocommit=False) as somebody:
+        somebody.execute("LOCK TABLE things IN ACCESS EXCLUSIVE MODE")
+        verify = tandem.start("verify", "--deep")
+        eventually(lambda: pg.value("SELECT count(*) FROM pg_locks WHERE NOT granted"), 20, "verify waits",
+                   alive=verify.alive)
+        if ended_by == "a stop":
+            verify.process.terminate()
+        assert verify.wait(5 if ended_by == "a stop" else 60) == FAILED
+        somebody.rollback()
+    (line,) = verify.output().strip().splitlines()
+    assert ("stopped" if ended_by == "a stop" else "lock") in line
+    tandem.run("verify", "--deep").expect()
+
+
+def test_verify_beside_an_agent_that_lost_its_way(weather, pg):
+    """It reaches the server itself, and finds thousands of rows that the agent has not seen."""
+    tandem, proxy = weather
+    things_more = "INSERT INTO things SELECT n, 'thing ' || n FROM generate_series(501, 8000) AS n"
+    pg.execute(things_more)
+    tandem.sync()
+    agent = agent_at_work(tandem, pg)
+    proxy.stop()
+    eventually(lambda: "trying again" in agent.output(), 30, "the agent is cut off", alive=agent.alive)
+    pg.execute("UPDATE things SET name = 'unseen ' || id")
+    tandem.environment["DATABASE_URL"] = pg.url
+    result = tandem.run("verify", "--deep", "--json", seconds=90).expect(DIFFERENCES)
+    assert result.json["pending"] >= 8000 and not result.json["row_differences"], str(result)
+    agent.kill()
+    tandem.run_once().expect()
+    tandem.run("verify", "--deep").expect()
