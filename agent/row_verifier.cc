@@ -3,15 +3,16 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <thread>
 #include <utility>
+
+#include "state/patience.h"
 
 namespace tandem::agent {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr std::size_t kPage = 2000;
 constexpr std::chrono::milliseconds kBetweenLooks{50};  // at the source's catalog
+constexpr std::chrono::milliseconds kPause{10};         // between two looks at the replica
 
 // The replica's rows of one table, by key and by key range.
 class ReplicaRows {
@@ -135,7 +136,7 @@ class Verifier {
   // Whether the source's table has the columns and the key that the replica has. One that is on its
   // way is waited for.
   bool is_known(const std::string& table) {
-    auto deadline = Clock::now() + patience_;
+    state::Patience::Wait wait(patience_);
     for (;;) {
       capture::Catalog catalog = options_.catalog();
       const capture::CatalogTable* source = catalog.find(table);
@@ -146,11 +147,8 @@ class Verifier {
           source->schema.fingerprint() == found->second.schema.fingerprint()) {
         return true;
       }
-      if (Clock::now() >= deadline || stop_.stop_requested()) {
-        patience_ = {};
-        return false;
-      }
-      std::this_thread::sleep_for(kBetweenLooks);
+      if (wait.is_over() || stop_.stop_requested()) return false;
+      wait.pause(kBetweenLooks);
     }
   }
 
@@ -224,7 +222,7 @@ class Verifier {
   void recheck(const state::TableSchema& schema, ReplicaRows& rows,
                const std::vector<state::Row>& keys, state::SourcePosition position) {
     for (const state::Row& key : keys) {
-      if (patience_.count() == 0 && !passed(position)) {
+      if (patience_.is_over() && !passed(position)) {
         ++report_.pending;
       } else {
         recheck(schema, rows, key);
@@ -236,12 +234,10 @@ class Verifier {
   // Source, replica, source again: a replica that differs from a source that stood still differs
   // for good.
   void recheck(const state::TableSchema& schema, ReplicaRows& rows, const state::Row& key) {
-    auto deadline = Clock::now() + patience_;
+    state::Patience::Wait wait(patience_);
     for (;;) {
       auto [first, position] = source_.read_row(schema, key);
-      while (!passed(position) && Clock::now() < deadline && !stop_.stop_requested()) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-      }
+      while (!passed(position) && !wait.is_over() && !stop_.stop_requested()) wait.pause(kPause);
       replica_.renew();
       bool level = replica_.position().source.commit >= position.commit;
       std::optional<state::Row> replica = rows.find(key);
@@ -250,11 +246,11 @@ class Verifier {
         if (first != replica) add(schema, key, std::move(first), std::move(replica));
         return;
       }
-      if (Clock::now() >= deadline || stop_.stop_requested()) {
+      if (wait.is_over() || stop_.stop_requested()) {
         ++report_.pending;
-        patience_ = {};  // an agent that does not keep up with one row does not with the next one
         return;
       }
+      wait.pause(kPause);
     }
   }
 
@@ -278,7 +274,7 @@ class Verifier {
 
   capture::SourceReader& source_;
   const RowVerifierOptions& options_;
-  std::chrono::milliseconds patience_ = options_.patience;  // with the next row that is on its way
+  state::Patience patience_{options_.patience};  // with rows that are on their way
   std::stop_token stop_;
   state::ReplicaReader replica_;
   RowReport report_;

@@ -3,16 +3,16 @@
 #include <algorithm>
 #include <map>
 #include <set>
-#include <thread>
 #include <utility>
 
 #include "sink/builder.h"
 #include "state/ledger_reader.h"
+#include "state/patience.h"
 
 namespace tandem::sink {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds kPause{20};  // between two looks at what is on its way
 
 // What stands at the target, by key, on disk in a temporary database: a table may hold more items
 // than fit in memory.
@@ -173,7 +173,7 @@ class Verifier {
   // after.
   void recheck(const std::shared_ptr<const Document>& document, const std::string& root) {
     if (dead_.contains({document->name(), root})) return;
-    auto deadline = Clock::now() + patience_;
+    state::Patience::Wait wait(patience_);
     for (;;) {
       replica_.renew();
       if (!dirty(document->name(), root)) {
@@ -197,19 +197,12 @@ class Verifier {
           }
         }
       }
-      if (Clock::now() >= deadline || stop_.stop_requested()) {
-        give_up_waiting();
+      if (wait.is_over() || stop_.stop_requested()) {
+        ++report_.pending;
         return;
       }
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      wait.pause(kPause);
     }
-  }
-
-  // An agent that does not keep up with one document does not with the next one either: waiting
-  // for each of them would take for ever.
-  void give_up_waiting() {
-    ++report_.pending;
-    patience_ = {};
   }
 
   bool same_build(const std::shared_ptr<const Document>& document, const std::string& root,
@@ -264,7 +257,7 @@ class Verifier {
   // not know is surplus only if the very same item stood there before and after it was asked.
   void recheck_surplus(const Seen::Entry& entry) {
     const TargetTable& table = documents_.targets()[entry.table];
-    auto deadline = Clock::now() + patience_;
+    state::Patience::Wait wait(patience_);
     Item key = decode_key(entry.key, table.key);
     std::optional<Stamp> stamp = standing_stamp(entry.table, key);
     while (stamp.has_value()) {
@@ -288,11 +281,11 @@ class Verifier {
         return;
       }
       stamp = std::move(after);
-      if (Clock::now() >= deadline || stop_.stop_requested()) {
-        give_up_waiting();
+      if (wait.is_over() || stop_.stop_requested()) {
+        ++report_.pending;
         return;
       }
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      wait.pause(kPause);
     }
   }
 
@@ -348,7 +341,7 @@ class Verifier {
   Target& target_;
   DocumentSet& documents_;
   const ItemVerifierOptions& options_;
-  std::chrono::milliseconds patience_;  // with the next document that something is on its way for
+  state::Patience patience_;  // with documents that something is on its way for
   std::stop_token stop_;
   state::ReplicaReader replica_;
   state::LedgerReader ledger_;

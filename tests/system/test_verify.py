@@ -138,7 +138,7 @@ def test_changes_that_are_on_their_way_are_no_differences(
 
     def write():
         application = Application(small_source, seed)
-        while not stop.wait(0.01):
+        while not stop.wait(0.03):
             application.burst(1)
         application.close()
 
