@@ -22,12 +22,14 @@ constexpr milliseconds kStep{100};
 constexpr std::chrono::seconds kConnectPatience{15};
 
 constexpr char kQueryCanceled[] = "57014";
+// Without it nothing here is known to work, the settings below to begin with.
+constexpr int kOldestVersion = 140000;
 
 // Every setting that changes how a value is written, or that could end a session of ours. With an
 // empty search_path names of types and tables come with their schema. row_security off makes a
 // policy that would hide rows an error.
 constexpr char kSettings[] =
-    "SET client_encoding = 'UTF8'; SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; "
+    "SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; "
     "SET extra_float_digits = 1; SET timezone = 'UTC'; SET bytea_output = 'hex'; "
     "SET lc_monetary = 'C'; SET xmlbinary = 'base64'; SET search_path = ''; "
     "SET row_security = off; SET synchronous_commit = local; SET statement_timeout = 0; "
@@ -119,6 +121,14 @@ Connection::Connection(const ServerAddress& address, const std::string& applicat
     : shown_(address.shown), stop_(std::move(stop)) {
   connect(address, application, purpose);
   limit_silence(kConnectPatience);
+  if (server_version() < kOldestVersion) {
+    throw state::Error("PostgreSQL " + std::to_string(server_version() / 10000) + " is too old",
+                       shown_, "upgrade the server to 14 or newer");
+  }
+  // A server that does not know its own encoding would check every text, and refuse some.
+  const char* encoding = PQparameterStatus(connection_.get(), "server_encoding");
+  const bool unknown = encoding != nullptr && std::string_view(encoding) == "SQL_ASCII";
+  execute(unknown ? "SET client_encoding = 'SQL_ASCII'" : "SET client_encoding = 'UTF8'");
   execute(kSettings);
   if (server_version() >= 170000) execute("SET transaction_timeout = 0");
   // So that a server that is quicker to give up does not do so while the log is slow.

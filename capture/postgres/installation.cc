@@ -14,6 +14,31 @@ constexpr char kObjectInUse[] = "55006";
 constexpr int kTries = 50;
 constexpr std::chrono::milliseconds kBetweenTries{100};
 
+// Names of ours begin so, unless the config names others.
+constexpr std::string_view kOurNames = "tandem_";
+
+std::string publication_gone(const InstallationNames& names) {
+  return "the publication was gone, and the slot " + names.slot +
+         " cannot see one that is newer than itself";
+}
+
+// Whoever needs it would lose what it keeps for them.
+void refuse_strange(Connection& connection, const Slot& slot) {
+  const std::string database = connection.query("SELECT pg_catalog.current_database()").text(0, 0);
+  const std::string strange = slot.strangeness(database);
+  if (strange.empty()) return;
+  throw state::Error("the replication slot cannot be used: " + strange, slot.name,
+                     "drop it if nothing needs it, or name another in `source.slot`");
+}
+
+void refuse_unknown(const InstallationNames& names) {
+  if (names.slot_is_known || names.slot.starts_with(kOurNames)) return;
+  throw state::Error(
+      "there is a replication slot of this name, and no publication that says "
+      "whether Tandem made it",
+      names.slot, "drop it if nothing needs it, or name another in `source.slot`");
+}
+
 // The process that served a connection of ours may need a moment to see that it is closed.
 void drop_when_free(Connection& connection, const std::string& slot) {
   for (int tries = 1;; ++tries) {
@@ -46,10 +71,11 @@ Installation make_installation(Connection& connection, const InstallationNames& 
                                const std::vector<TableRequest>& tables) {
   Installation installed;
   std::optional<Slot> slot = read_slot(connection, names.slot);
+  if (slot) refuse_strange(connection, *slot);
   if (slot && lacks_publication(connection, names)) {
+    refuse_unknown(names);
     // Before the publication is made: who finds both must be able to use them together.
-    installed.slot_was_lost = "the publication was gone, and the slot " + names.slot +
-                              " cannot see one that is newer than itself";
+    installed.slot_was_lost = publication_gone(names);
     drop_when_free(connection, names.slot);
     slot.reset();
   }
@@ -57,13 +83,7 @@ Installation make_installation(Connection& connection, const InstallationNames& 
   Published published = publish(connection, names.publication,
                                 read_requested(connection, types, tables), Superfluous::kDrop);
   installed.publications = std::move(published.names);
-  const std::string database = connection.query("SELECT pg_catalog.current_database()").text(0, 0);
   if (slot) {
-    const std::string shortcoming = slot->shortcoming(database);
-    if (!shortcoming.empty() && !slot->is_lost()) {
-      throw state::Error("the replication slot cannot be used: " + shortcoming, names.slot,
-                         "drop it, or name another in `source.slot`");
-    }
     if (!slot->is_lost() && !published.created) {
       installed.confirmed = slot->confirmed;
       return installed;
@@ -71,8 +91,7 @@ Installation make_installation(Connection& connection, const InstallationNames& 
     installed.slot_was_lost =
         slot->is_lost() ? "the server gave up the replication slot " + names.slot +
                               (slot->invalidation.empty() ? "" : " (" + slot->invalidation + ")")
-                        : "the publication was gone, and the slot " + names.slot +
-                              " cannot see one that is newer than itself";
+                        : publication_gone(names);
     drop_slot(connection, names.slot);
   }
   installed.slot_is_new = true;

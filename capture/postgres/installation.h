@@ -15,6 +15,8 @@ namespace tandem::capture::postgres {
 
 struct InstallationNames {
   std::string slot, publication;
+  /// The log was read through this slot: it is ours, whatever became of the publication.
+  bool slot_is_known = false;
 };
 
 struct Installation {
@@ -24,7 +26,7 @@ struct Installation {
   Lsn confirmed = 0;          // of the slot
 };
 
-/// Makes what is missing. Idempotent.
+/// Makes what is missing. Idempotent. Throws Error rather than drop a slot that may be of others.
 Installation make_installation(Connection& connection, const InstallationNames& names,
                                const std::vector<TableRequest>& tables);
 /// Whether a publication that changes are read through is gone. A slot reads nothing through one

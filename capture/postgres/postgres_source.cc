@@ -49,7 +49,9 @@ class PostgresSource : public Source {
                           options_.publication, requests_);
   }
 
-  void install(std::stop_token stop) override { make_what_is_missing(std::move(stop)); }
+  void install(std::stop_token stop) override {
+    make_what_is_missing(names_of(options_), std::move(stop));
+  }
 
   std::vector<std::string> uninstall(std::stop_token stop) override {
     Connection connection = connect(std::move(stop));
@@ -104,7 +106,7 @@ class PostgresSource : public Source {
     return *ownership_;
   }
 
-  Installation make_what_is_missing(std::stop_token stop) const;
+  Installation make_what_is_missing(const InstallationNames& names, std::stop_token stop) const;
   void throw_if_held(std::stop_token stop) const;
 
   const PostgresOptions options_;
@@ -125,7 +127,9 @@ std::uint64_t PostgresSource::claim(const std::string& log_identity, std::uint64
                                     std::stop_token stop) {
   session_.reset();
   news_.start();
-  const Installation installed = make_what_is_missing(stop);
+  InstallationNames names = names_of(options_);
+  names.slot_is_known = log_epoch != 0;
+  const Installation installed = make_what_is_missing(names, stop);
   TANDEM_FAILPOINT("postgres.claim.before");
   std::unique_ptr<CaptureSession> session;
   try {
@@ -141,11 +145,12 @@ std::uint64_t PostgresSource::claim(const std::string& log_identity, std::uint64
   return epoch;
 }
 
-Installation PostgresSource::make_what_is_missing(std::stop_token stop) const {
+Installation PostgresSource::make_what_is_missing(const InstallationNames& names,
+                                                  std::stop_token stop) const {
   Connection connection = connect(std::move(stop));
   const SlotWait wait(address_of(options_), application_of(options_), options_.slot,
                       connection.backend_pid(), options_.tell);
-  return make_installation(connection, names_of(options_), requests_);
+  return make_installation(connection, names, requests_);
 }
 
 // The server's own message tells no more of who has the slot than the number of a process.

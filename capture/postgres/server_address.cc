@@ -67,9 +67,35 @@ std::string shown_database(const std::string& name) {
   return name.find("://") == std::string::npos && name.find('=') == std::string::npos ? name : "…";
 }
 
+// A password with an @ or a / in it: what libpq then takes for host, port or database is a part of
+// the password, which its messages and ours would show.
+bool has_torn_password(std::string_view url) {
+  constexpr std::string_view kScheme = "://";
+  const std::size_t scheme = url.find(kScheme);
+  if (scheme == std::string_view::npos || url.find('=') < scheme) return false;
+  url.remove_prefix(scheme + kScheme.size());
+  const std::string_view authority = url.substr(0, url.find_first_of("/?"));
+  const std::string_view tail = url.substr(authority.size());
+  const std::string_view path = tail.substr(0, tail.find('?'));
+  if (std::count(authority.begin(), authority.end(), '@') > 1) return true;
+  if (path.find('@') != std::string_view::npos) return true;
+  if (tail.find('@') == std::string_view::npos || authority.find('@') != std::string_view::npos) {
+    return false;
+  }
+  const std::size_t colon = authority.rfind(':');
+  return colon != std::string_view::npos &&
+         authority.find_first_not_of("0123456789,", colon + 1) != std::string_view::npos;
+}
+
 }  // namespace
 
 ServerAddress read_address(const std::string& url, const CredentialsSection& credentials) {
+  if (has_torn_password(url)) {
+    throw state::Error(
+        "the connection string has an @ or a / where none can be", "source.url",
+        "write those of a password as %40 and %2F, or keep it in .pgpass, PGPASSWORD "
+        "or `source.credentials`");
+  }
   char* complaint = nullptr;
   Options parsed(PQconninfoParse(url.c_str(), &complaint), PQconninfoFree);
   PQfreemem(complaint);  // it may quote the connection string, with its password

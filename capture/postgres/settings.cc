@@ -16,7 +16,7 @@ ServerAddress address_of(const PostgresOptions& options) {
 std::string application_of(const PostgresOptions& options) { return "tandem " + options.pipeline; }
 
 InstallationNames names_of(const PostgresOptions& options) {
-  return {options.slot, options.publication};
+  return {options.slot, options.publication, false};
 }
 
 }  // namespace tandem::capture::postgres

@@ -35,12 +35,18 @@ std::string holder_of(const Rows& rows) {
 
 }  // namespace
 
-std::string Slot::shortcoming(const std::string& wanted) const {
+std::string Slot::strangeness(const std::string& wanted) const {
   if (plugin.empty()) return "it is a physical slot";
   if (plugin != "pgoutput") return "its output plugin is " + plugin + ", not pgoutput";
   if (database != wanted) return "it belongs to the database " + database;
   if (temporary) return "it is temporary";
   if (two_phase) return "it sends prepared transactions (two_phase)";
+  return "";
+}
+
+std::string Slot::shortcoming(const std::string& wanted) const {
+  std::string strange = strangeness(wanted);
+  if (!strange.empty()) return strange;
   if (is_lost()) {
     return "the server has given it up" +
            (invalidation.empty() ? std::string() : " (" + invalidation + ")");

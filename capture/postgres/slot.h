@@ -27,6 +27,8 @@ struct Slot {
   std::optional<std::int64_t> safe_wal_size;  // bytes until it may be lost; nothing: no limit
   std::string invalidation;                   // why the server gave it up, "" if it did not
 
+  /// Why it cannot be one that Tandem made in this database, "" if it can.
+  std::string strangeness(const std::string& database) const;
   /// Why nothing can be read through it in this database, "" if it can.
   std::string shortcoming(const std::string& database) const;
   /// The server keeps nothing for it any more: only a new one helps.

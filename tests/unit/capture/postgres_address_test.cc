@@ -26,6 +26,24 @@ TEST(PostgresAddress, ShowsNoPassword) {
   }
 }
 
+TEST(PostgresAddress, ShowsNoPartOfAPasswordThatIsNotEncoded) {
+  for (const char* url :
+       {"postgresql://user:pa/ss3cret@host/db", "postgresql://user:pa@ss3cret@127.0.0.1/db",
+        "postgresql://user:pa@ss3cret@host:5432,other:5432/db",
+        "postgresql://user:pa?ss3cret@host/db", "postgresql://user:/ss3cret@host/db"}) {
+    try {
+      const ServerAddress address = read_address(url, {});
+      FAIL() << url << " was taken as " << address.shown;
+    } catch (const state::Error& error) {
+      EXPECT_EQ(std::string(error.what()).find("ss3cret"), std::string::npos) << error.what();
+    }
+  }
+  for (const char* url : {"postgresql://me:p%40ss%2F@db.example:5433/shop?application_name=a@b",
+                          "postgresql://db.example:5433/shop?user=me&options=a@b"}) {
+    EXPECT_EQ(read_address(url, {}).shown, "me@db.example:5433/shop") << url;
+  }
+}
+
 TEST(PostgresAddress, TakesWhatTheUrlLeavesOpenFromACredentialsFile) {
   const auto path =
       std::filesystem::temp_directory_path() / ("tandem_credentials_" + std::to_string(::getpid()));
