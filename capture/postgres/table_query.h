@@ -23,7 +23,10 @@ class TableQuery {
   /// Keeps others from emptying or altering the table until the transaction ends.
   void lock();
   /// Reads by these columns instead of the catalog's.
-  void use(const state::TableSchema& schema) { schema_ = schema; }
+  void use(const state::TableSchema& schema) {
+    schema_ = schema;
+    operator_schemas_.clear();
+  }
 
   struct Taken {
     std::size_t bytes = 0;  // of memory, about
@@ -45,12 +48,17 @@ class TableQuery {
  private:
   std::string columns() const;
   std::string key_columns() const;
-  std::string key_literal(const state::Row& key) const;
+  std::vector<std::string> key_literals(const state::Row& key) const;
+  const std::vector<std::string>& operator_schemas();
+  std::string compared(std::size_t part, const char* operation, const std::string& literal);
+  std::string behind(const state::Row& key);
+  std::string one_of(const std::vector<state::Row>& keys);
   Taken copy(const std::string& select, std::size_t most_bytes, std::vector<state::Row>& rows);
 
   Connection& connection_;
   const std::string name_, from_clause_;  // quoted
   state::TableSchema schema_;
+  std::vector<std::string> operator_schemas_;  // see operator_schemas()
 };
 
 }  // namespace tandem::capture::postgres
