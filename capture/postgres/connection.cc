@@ -282,6 +282,7 @@ Rows Connection::finish_query() {
 
 Rows Connection::query(const std::string& sql, const std::vector<Parameter>& parameters) {
   std::vector<const char*> values;
+  values.reserve(parameters.size());
   for (const Parameter& parameter : parameters) {
     values.push_back(parameter ? parameter->c_str() : nullptr);
   }
