@@ -1,9 +1,9 @@
 #include "capture/postgres/snapshots.h"
 
 #include <algorithm>
-#include <unordered_map>
-#include <unordered_set>
 #include <utility>
+
+#include "capture/postgres/chunk_publishing.h"
 
 namespace tandem::capture::postgres {
 namespace {
@@ -12,19 +12,6 @@ using state::Row;
 
 // When more keys than these are to be read by themselves, the whole table is the better reading.
 constexpr std::size_t kAskedAtMost = 20'000;
-
-// "Of this row these columns are so": everything else is left as it is.
-Row partial(const state::TableSchema& schema, const Row& key, const Row& from,
-            const std::vector<int>& columns) {
-  Row row(schema.columns.size(), state::Value::unchanged());
-  for (std::size_t i = 0; i < schema.key.size(); ++i) {
-    row[static_cast<std::size_t>(schema.key[i])] = key[i];
-  }
-  for (int column : columns) {
-    row[static_cast<std::size_t>(column)] = from[static_cast<std::size_t>(column)];
-  }
-  return row;
-}
 
 }  // namespace
 
@@ -98,8 +85,7 @@ void Snapshots::read_again(const std::string& name, bool unpublished) {
   // What was streamed of a table that nobody read was not remembered.
   if (!table->progress.snapshotting) table->must_wait = true;
   table->progress.snapshotting = true;
-  table->progress.next_from.clear();
-  table->gathered = false;
+  table->begin_anew();
   table->asked.clear();
   if (unpublished) {
     table->must_wait = true;
@@ -245,20 +231,15 @@ void Snapshots::change(const StreamTable& table, const Row& key_before, const Ro
   }
   known->arrived.insert(state::encode_row(key));
   // It may come from where no chunk has been to where one was.
-  if (unknown && is_doubtful(*known, key_before)) ask(*known, key);
+  if (unknown && known->is_doubtful(key_before)) ask(*known, key);
 }
 
 // A row left a key that another had come to in the same transaction. It may be the one that came or
 // the one that had been there, which only who has the row before can tell.
 void Snapshots::left(Table& table, const Row& key) {
-  if (!table.arrived.contains(state::encode_row(key)) || !is_doubtful(table, key)) return;
+  if (!table.arrived.contains(state::encode_row(key)) || !table.is_doubtful(key)) return;
   if (table.remembers) recent_.doubt(table.request.name, key);
   ask(table, key);
-}
-
-// Whether the fold may have another row under the key than the source has.
-bool Snapshots::is_doubtful(const Table& table, const Row& key) {
-  return !table.gathered || table.asked.contains(state::encode_row(key));
 }
 
 void Snapshots::ask(Table& table, const Row& key) {
@@ -312,120 +293,14 @@ void Snapshots::publish(std::uint64_t reader, std::uint64_t number, Transactions
   ready_ = true;
   table->must_wait = false;
   forget_seen();
-  if (unseen.whole_table) {
-    // What the chunk shows is no longer there.
-    for (const Row& key : chunk->asked) table->reader->ask({key});
-    if (chunk->asked.empty()) table->reader->restart(table->progress.next_from);
-    return;
-  }
-  if (chunk->asked.empty()) {
-    publish_range(*table, std::move(*chunk), unseen, out);
-  } else {
-    publish_asked(*table, std::move(*chunk), unseen, out);
-  }
-}
-
-void Snapshots::publish_range(Table& table, ReadChunk chunk, const RecentChanges::Unseen& unseen,
-                              Transactions& out) {
-  const std::uint64_t fingerprint = chunk.schema.fingerprint();
-  const bool same = fingerprint == table.progress.fingerprint && chunk.oid == table.oid;
-  const bool moved = !chunk.from.empty() && chunk.storage != table.storage;
-  if (moved || (!same && !chunk.from.empty()) || (same && chunk.from != table.progress.next_from)) {
-    table.progress.next_from.clear();
-    table.gathered = false;
-    table.reader->restart({});
-    return;
-  }
-  const std::string& name = table.request.name;
-  if (!same || (table.untold && chunk.from.empty())) {
-    table.untold = false;
-    out.schema(chunk.schema, true);
-    table.progress.fingerprint = fingerprint;
-    table.oid = chunk.oid;
-  }
-  if (chunk.from.empty()) table.storage = chunk.storage;
-  std::vector<Row> touched;
-  bool fill = false;
-  for (const auto& [identity, key] : unseen.keys) {
-    touched.push_back(key.key);
-    fill = fill || !key.unchanged.empty();
-  }
-  std::vector<std::pair<Row, Row>> fills;  // key, row
-  if (fill) {
-    for (const Row& row : chunk.rows) {
-      Row key = chunk.schema.key_of(row);
-      auto found = unseen.keys.find(state::encode_row(key));
-      if (found == unseen.keys.end() || found->second.unchanged.empty()) continue;
-      fills.emplace_back(key, partial(chunk.schema, key, row, found->second.unchanged));
-    }
-  }
-  bool last = chunk.to.empty();
-  if (last && !table.asked.empty()) {
-    // The table is not whole before those are there. They become no more from here on.
-    last = false;
-    table.gathered = true;
-    chunk.to = chunk.rows.empty() ? chunk.from : chunk.schema.key_of(chunk.rows.back());
-    table.reader->restart(chunk.to);
-    if (chunk.rows.empty()) return;
-  }
-  table.progress.next_from = chunk.to;
-  out.chunk(name, std::move(chunk.from), std::move(chunk.to), std::move(chunk.rows),
-            std::move(touched));
-  for (auto& [key, row] : fills) out.change(name, state::Op::kUpdate, {}, std::move(row));
-  if (last) finish(table);
-}
-
-void Snapshots::publish_asked(Table& table, ReadChunk chunk, const RecentChanges::Unseen& unseen,
-                              Transactions& out) {
-  if (chunk.schema.fingerprint() != table.progress.fingerprint) {
-    // It was read before a change of columns, or before that was logged.
-    std::vector<Row> again;
-    for (Row& key : chunk.asked) {
-      if (key.size() == chunk.schema.key.size()) {
-        again.push_back(std::move(key));
-      } else {
-        table.asked.erase(state::encode_row(key));
-      }
-    }
-    if (!again.empty()) table.reader->ask(std::move(again));
-    return;
-  }
-  const std::string& name = table.request.name;
-  std::unordered_map<std::string, Row> rows;
-  for (Row& row : chunk.rows) {
-    std::string identity = state::encode_row(chunk.schema.key_of(row));
-    rows.emplace(std::move(identity), std::move(row));
-  }
-  std::vector<Row> again;
-  std::unordered_set<std::string> answered;  // the same key may have been asked for twice
-  for (const Row& key : chunk.asked) {
-    const std::string identity = state::encode_row(key);
-    if (!answered.insert(identity).second) continue;
-    auto later = unseen.keys.find(identity);
-    if (later != unseen.keys.end() && later->second.unknown) {
-      again.push_back(key);
-      continue;
-    }
-    table.asked.erase(identity);
-    auto row = rows.extract(identity);
-    if (row.empty()) {
-      if (later == unseen.keys.end()) out.change(name, state::Op::kDelete, key, {});
-    } else if (later == unseen.keys.end()) {
-      out.change(name, state::Op::kUpdate, {}, std::move(row.mapped()));
-    } else if (!later->second.unchanged.empty()) {
-      out.change(name, state::Op::kUpdate, {},
-                 partial(chunk.schema, key, row.mapped(), later->second.unchanged));
-    }
-  }
-  if (!again.empty()) table.reader->ask(std::move(again));
+  if (publish_chunk(*table, std::move(*chunk), unseen, out)) finish(*table);
 }
 
 void Snapshots::finish(Table& table) {
   stop_reading(table);
   finished_ = true;
   table.progress.snapshotting = false;
-  table.progress.next_from.clear();
-  table.gathered = false;
+  table.begin_anew();
 }
 
 void Snapshots::stop_reading(Table& table) {

@@ -1,6 +1,6 @@
 // How far each captured table is: the schema last logged, and the snapshot that is under way.
 //
-// Starts the readers of chunks, tells them what the stream did, and publishes a chunk when its
+// Starts the readers of chunks, tells them what the stream did, and has a chunk published when its
 // message comes by. docs/postgres-capture.md, "Chunks". One thread: the one that reads the stream.
 // Errors: those of the readers.
 #pragma once
@@ -11,7 +11,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -19,6 +18,7 @@
 
 #include "capture/postgres/chunk_reader.h"
 #include "capture/postgres/recent_changes.h"
+#include "capture/postgres/snapshot_table.h"
 #include "capture/postgres/source_state.h"
 #include "capture/postgres/stream_tables.h"
 #include "capture/source.h"
@@ -91,24 +91,7 @@ class Snapshots {
   void publish(std::uint64_t reader, std::uint64_t chunk, Transactions& out);
 
  private:
-  struct Table {
-    TableRequest request;
-    state::TableProgress progress;
-    Oid oid = 0;
-    std::uint64_t storage = 0;  // that its chunks were read from
-    std::uint64_t membership = 0;
-    bool absent = false;     // gone from the server, and the log says so
-    bool missing = false;    // not found when the catalog was looked at
-    bool untold = false;     // the log does not say yet that the table is not whole
-    bool must_wait = false;  // for transactions that were running
-    std::unique_ptr<ChunkReader> reader;
-    std::uint64_t reader_number = 0;
-    bool gathered = false;          // of its rows, all but those that were asked for are known
-    std::uint64_t begun = 0;        // number of the newest transaction that changed it
-    bool remembers = false;         // the present transaction, which its chunks may not see
-    std::set<std::string> asked;    // keys to be read by themselves, encoded
-    std::set<std::string> arrived;  // keys that rows moved to in the present transaction, encoded
-  };
+  using Table = SnapshotTable;
 
   Table* find(const std::string& name);
   const Table* find(const std::string& name) const;
@@ -116,17 +99,12 @@ class Snapshots {
   Table* of_reader(std::uint64_t number);
   void read_again(const std::string& name, bool unpublished);
   void left(Table& table, const state::Row& key);
-  static bool is_doubtful(const Table& table, const state::Row& key);
   void ask(Table& table, const state::Row& key);
   void finish(Table& table);
   void stop_reading(Table& table);
   bool is_seen(const Table& table, std::uint32_t xid) const;
   void forget_seen();
   void forget_all();
-  void publish_range(Table& table, ReadChunk chunk, const RecentChanges::Unseen& unseen,
-                     Transactions& out);
-  void publish_asked(Table& table, ReadChunk chunk, const RecentChanges::Unseen& unseen,
-                     Transactions& out);
 
   const SnapshotOptions options_;
   std::vector<Table> tables_;
