@@ -5,8 +5,13 @@
 #include <map>
 #include <utility>
 
+#include "capture/postgres/type_parts.h"
+
 namespace tandem::capture::postgres {
 namespace {
+
+// Lower ones are of what a server begins with (FirstNormalObjectId).
+constexpr Oid kFirstOfUsers = 16384;
 
 // As table_name() makes it, in SQL.
 std::string name_in_sql(const std::string& schema, const std::string& table) {
@@ -178,6 +183,20 @@ class Gathering {
     }
   }
 
+  void add_type_parts() {
+    static const std::string kQuery = query_of_type_parts("attrelid = ANY ($1::oid[])");
+    // Most tables have types of the server's own alone, and a chunk need not wait for this.
+    const std::string tables = oids([](const TableFacts& table) {
+      return std::any_of(table.columns.begin(), table.columns.end(),
+                         [](const auto& column) { return column.type >= kFirstOfUsers; });
+    });
+    if (tables == "{}") return;
+    const Rows rows = connection_.query(kQuery, {tables});
+    for (int row = 0; row < rows.count(); ++row) {
+      of(oid_of(rows, row, 0)).type_parts = rows.text(row, 1);
+    }
+  }
+
   void add_foreign_keys() {
     Rows rows =
         connection_.query(query_of_foreign_keys(), {oids([](const TableFacts&) { return true; })});
@@ -283,6 +302,7 @@ std::vector<SourceTable> read_requested(Connection& connection, TypeCatalog& typ
   if (gathering.facts().empty()) return {};
   gathering.add_indexes();
   gathering.add_partitions();
+  gathering.add_type_parts();
   gathering.learn_types(types);
   std::vector<SourceTable> tables;
   for (const TableRequest& request : requests) {
@@ -310,6 +330,7 @@ std::optional<SourceTable> read_table(Connection& connection, TypeCatalog& types
   if (gathering.facts().empty()) return std::nullopt;
   gathering.add_indexes();
   gathering.add_partitions();
+  gathering.add_type_parts();
   gathering.learn_types(types);
   return describe_table(gathering.facts().front(), types, request);
 }
@@ -331,6 +352,7 @@ std::vector<SourceTable> read_tables(Connection& connection, TypeCatalog& types,
   });
   gathering.add_indexes();
   gathering.add_partitions();
+  gathering.add_type_parts();
   gathering.add_foreign_keys();
   gathering.learn_types(types);
   std::vector<SourceTable> tables;

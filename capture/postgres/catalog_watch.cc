@@ -1,13 +1,14 @@
 #include "capture/postgres/catalog_watch.h"
 
 #include "capture/postgres/publication.h"
+#include "capture/postgres/type_parts.h"
 
 namespace tandem::capture::postgres {
 namespace {
 
 // Tables by the names that Tandem gives them (source_table.h), with all that describes them; each
 // row of the catalog as text, hashed together. pg_class is not taken whole: statistics change it.
-constexpr char kSignature[] = R"(
+constexpr char kFacts[] = R"(
 WITH RECURSIVE tables AS MATERIALIZED (
   SELECT c.oid, c.relname, n.nspname, c.relkind, c.relpersistence, c.relreplident,
          c.relrowsecurity, c.relispartition, c.relfilenode
@@ -41,7 +42,10 @@ facts AS (
   SELECT to_jsonb(p)::text || p.xmin::text FROM pg_publication p WHERE pubname = ANY($2::name[])
   UNION ALL
   SELECT to_jsonb(r)::text FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
-  WHERE p.pubname = ANY($2::name[]))
+  WHERE p.pubname = ANY($2::name[])
+  UNION ALL
+  SELECT row_to_json(y)::text FROM ()";
+constexpr char kHash[] = R"() y)
 SELECT md5(coalesce(string_agg(fact, ' ' ORDER BY fact), '')) FROM facts)";
 
 }  // namespace
@@ -64,6 +68,8 @@ CatalogWatch::CatalogWatch(const std::vector<TableRequest>& tables,
 }
 
 bool CatalogWatch::changed(Connection& connection) {
+  static const std::string kSignature =
+      kFacts + query_of_type_parts("attrelid IN (SELECT oid FROM tables)") + kHash;
   std::string signature =
       connection.query(kSignature, {names_, publications_, last_parts_}).text(0, 0);
   if (signature == last_) return false;

@@ -284,6 +284,7 @@ std::uint64_t hash_of_storage(const TableFacts& facts) {
     add(partition.file);
     for (char c : partition.attached) add_byte(static_cast<unsigned char>(c));
   }
+  for (char c : facts.type_parts) add_byte(static_cast<unsigned char>(c));
   return hash;
 }
 

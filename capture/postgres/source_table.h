@@ -57,6 +57,8 @@ struct TableFacts {
   std::vector<UniqueIndex> unique_indexes;
   std::vector<Partition> partitions;
   std::vector<ForeignKey> foreign_keys;
+  /// Which parts its columns' types have (type_parts.h); "" if none has any.
+  std::string type_parts;
 };
 
 struct SourceTable {

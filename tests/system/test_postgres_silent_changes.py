@@ -17,6 +17,13 @@ INSERT INTO sale SELECT n, 'sale ' || n FROM generate_series(1, 140) n;
 INSERT INTO sale_3 SELECT n, 'sale ' || n FROM generate_series(200, 220) n;
 CREATE DOMAIN codes AS int[];
 CREATE TABLE coded (id int PRIMARY KEY, list codes);
+CREATE TYPE mood AS ENUM ('sad', 'fine');
+CREATE TYPE pair AS (a int, b mood);
+CREATE DOMAIN moods AS mood[];
+CREATE TABLE felt (id int PRIMARY KEY, how moods);
+CREATE TABLE paired (id int PRIMARY KEY, two pair[]);
+INSERT INTO felt VALUES (1, '{sad}'), (2, '{fine,sad}'), (3, NULL);
+INSERT INTO paired SELECT n, ARRAY[ROW(n, 'sad')::pair] FROM generate_series(1, 20) n;
 INSERT INTO coded VALUES (1, '{1,2}'), (2, NULL);
 """
 
@@ -52,6 +59,8 @@ CHANGES = {
         "DELETE FROM sale_1 WHERE id = 7",
         "ALTER TABLE sale ATTACH PARTITION sale_1 FOR VALUES FROM (1) TO (100)",
     ),
+    "a renamed label of an enum": ("ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'",),
+    "an attribute of a composite type": ("ALTER TYPE pair ADD ATTRIBUTE c int",),
     "a partition that was unlogged": (
         "ALTER TABLE sale_1 SET UNLOGGED",
         "UPDATE sale SET note = 'unlogged' WHERE id < 10",
@@ -66,13 +75,14 @@ CHANGES = {
 
 
 def config():
-    columns = {"price": "cents", "sale": "note", "coded": "list"}
+    columns = {"price": "cents", "sale": "note", "coded": "list", "felt": "how", "paired": "two"}
     return CONFIG + "".join(DOCUMENT.format(*each) for each in columns.items())
 
 
 def expected(database):
     want = {}
-    for table, column in (("price", "cents"), ("sale", "note"), ("coded", "list::text")):
+    for table, column in (("price", "cents"), ("sale", "note"), ("coded", "list::text"),
+                          ("felt", "how::text"), ("paired", "two::text")):
         for key, value in database.query(f"SELECT id, {column} FROM {table}"):
             want[f"{table}#{key}"] = value
     return want
