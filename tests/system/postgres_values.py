@@ -1,12 +1,22 @@
 """What the value matrix is made of: types of PostgreSQL, and SQL expressions of their edge values."""
 
-EXTENSIONS = ("hstore", "citext", "ltree")
+EXTENSIONS = ("hstore", "citext", "ltree", "seg", "cube", "isn")
 PREPARE = """
     CREATE TYPE mood AS ENUM ('sad', 'ok', 'it''s "fine", really');
     CREATE TYPE pair AS (a integer, b text);
     CREATE TYPE nested AS (p pair, more integer[]);
     CREATE DOMAIN positive AS integer CHECK (VALUE > 0);
     CREATE DOMAIN short_text AS varchar(10);
+    CREATE DOMAIN single_digit AS positive CHECK (VALUE < 10);
+    CREATE DOMAIN long_text AS text;
+    CREATE DOMAIN integers AS integer[];
+    CREATE DOMAIN whole_pair AS pair CHECK (VALUE IS NULL OR (VALUE).a > 0);
+    CREATE TYPE moods AS RANGE (subtype = mood);
+    CREATE TYPE words AS RANGE (subtype = text, collation = "C");
+    CREATE TYPE foreign_text;
+    CREATE FUNCTION foreign_text_in(cstring) RETURNS foreign_text IMMUTABLE STRICT LANGUAGE internal AS 'textin';
+    CREATE FUNCTION foreign_text_out(foreign_text) RETURNS cstring IMMUTABLE STRICT LANGUAGE internal AS 'textout';
+    CREATE TYPE foreign_text (INPUT = foreign_text_in, OUTPUT = foreign_text_out, LIKE = text);
 """
 LONG = "repeat('0123456789abcdef', 4000)"
 SOME = "repeat('0123456789abcdef', 200)"  # 3,200 bytes, which is enough to be stored out of line
@@ -50,6 +60,17 @@ OUT_OF_LINE = {
     "path": "'(' || " + listed("'(' || i || ',1)'") + " || ')'",
     "polygon": "'(' || " + listed("'(' || i || ',1)'") + " || ')'",
     "txid_snapshot": "'10:9999:' || " + listed("(i + 10)::text", 400),
+    "long_text": SOME,
+    "integers": "array_fill(7, ARRAY[800])",
+    "whole_pair": f"ROW(3, {SOME})::pair",
+    "mood[]": "array_fill('sad'::mood, ARRAY[800])",
+    "positive[]": "array_fill(7, ARRAY[800])",
+    "json[]": "array_fill('{\"a\": 1}'::json, ARRAY[200])",
+    "hstore[]": "array_fill('a=>1'::hstore, ARRAY[200])",
+    "box[]": "array_fill('(2,2),(0,0)'::box, ARRAY[100])",
+    "cube[]": "array_fill('(1,2),(3,4)'::cube, ARRAY[100])",
+    "words": f"words('a', 'b' || {SOME})",
+    "foreign_text": SOME,
     "jsonpath": f"'$.\"' || {SOME} || '\"'",
 }
 
@@ -91,9 +112,16 @@ VALUES = {
     "short_text": ["''", "'ten chars!'"],
     "pair": ["ROW(1, 'x')", "ROW(NULL, NULL)", "ROW(NULL, '')", "ROW(2, 'com,ma \"q\" (p) \\ b')"],
     "nested": ["ROW(ROW(1, 'in \"ner'), ARRAY[1, NULL])", "ROW(NULL, '{}')"],
+    "single_digit": ["1", "9"],
+    "long_text": ["''"],
+    "integers": ["'{}'", "'{1,NULL,-3}'", "'[2:3]={7,8}'"],
+    "whole_pair": ["ROW(1, NULL)::pair", "ROW(2, 'com,ma \"q\" (p)')::pair"],
     "int4range": ["'empty'", "'[1,5)'", "'(,)'", "'[3,]'"],
     "numrange": ["'[1.0,1.50]'", "'(0.1,)'"],
-    "tstzrange": ["'[2024-01-01 00:00+00,infinity)'", "'(,2024-01-01 00:00+00]'"],
+    "tstzrange": ["'[2024-01-01 00:00+00,infinity)'", "'(,2024-01-01 00:00+00]'", "'[,infinity)'", "'(-infinity,]'",
+                  "'[-infinity,infinity]'", "'[2024-01-01 00:00+00,)'", "'(,)'"],
+    "moods": ["'[sad,ok]'", "'(ok,\"it''s \"\"fine\"\", really\"]'", "'empty'", "'[,)'"],
+    "words": ["words('a,b', 'c\"d')", "words('', '[)')", "words(NULL, E'back\\\\slash')"],
     "int4multirange": ["'{}'", "'{[1,2),[5,9)}'"],
     "datemultirange": ["'{[2024-01-01,2024-02-01),[2024-03-01,)}'"],
     "int4[]": ["'{}'", "'{1,NULL,-3}'", "'{{1,2},{3,4}}'", "'[2:3]={7,8}'", "'[-1:0][5:5]={{1},{2}}'"],
@@ -103,6 +131,16 @@ VALUES = {
     "bool[]": ["'{t,f,NULL}'"],
     "pair[]": ["ARRAY[ROW(1, 'a,b')::pair, NULL]"],
     "timestamptz[]": ["ARRAY['infinity'::timestamptz, '2024-01-01 00:00+00']"],
+    "mood[]": ["ARRAY['sad', 'it''s \"fine\", really', NULL]"],
+    "positive[]": ["'{1,2,NULL}'"],
+    "json[]": ["ARRAY['{\"a\": [1, \"b,c\"]}'::json, 'null', NULL]"],
+    "hstore[]": ["ARRAY['a=>1, \"c d\"=>NULL'::hstore, '', NULL]"],
+    "box[]": ["ARRAY['(2,2),(0,0)'::box, NULL]"],  # between the elements is a semicolon
+    "cube[]": ["ARRAY['(1,2),(3,4)'::cube, NULL]"],
+    "seg": ["'1.10'", "'~6.50 .. <7.0'", "'0.0(+-)0.10'", "'1e3 ..'"],
+    "cube": ["'(0,-1.5),(2,3)'", "'1'", "'()'"],
+    "isbn13": ["'978-0-393-04002-9'"],
+    "foreign_text": ["''", "'NULL'", r"E'\\N\t\\'", "'{1,2}'", "'-0.10'"],
     "inet": ["'127.0.0.1'", "'10.1.2.3/8'", "'::1'", "'fe80::1/64'"],
     "cidr": ["'10.0.0.0/8'", "'2001:db8::/32'"],
     "macaddr": ["'08:00:2b:01:02:03'"],

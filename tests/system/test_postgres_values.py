@@ -7,6 +7,7 @@ must have the same output as what went in; and what came by snapshot equals what
 
 import collections
 import contextlib
+import decimal
 import json
 import sqlite3
 
@@ -89,6 +90,11 @@ def typed(value):
     return None if value is None else str(value)
 
 
+def digits(text):
+    """Of a number: its sign, digits and exponent, however it is written."""
+    return decimal.Decimal(text).normalize().as_tuple()
+
+
 def judged(database, rows):
     """PostgreSQL compares, by its own output: the same text, and for text kinds the same bytes."""
     wrong = []
@@ -105,6 +111,8 @@ def judged(database, rows):
             for (name, kind), theirs, again in zip(columns(), answers[::2], answers[1::2]):
                 if theirs != again:
                     wrong.append(f"{kind} of row {number}: {theirs!r:.80} became {row[name]!r:.80}")
+                elif isinstance(row[name], float) and digits(repr(row[name])) != digits(theirs):
+                    wrong.append(f"{kind} of row {number}: the digits are {theirs}, not {row[name]!r}")
                 elif isinstance(row[name], str) and row[name] != theirs:
                     wrong.append(f"{kind} of row {number}: the text is {theirs!r:.80}, not {row[name]!r:.80}")
     assert not wrong, f"{len(wrong)} values differ:\n" + "\n".join(wrong[:40])
