@@ -12,7 +12,7 @@ def test_units_that_ask_a_server(debug_binary, pg):
         env={**os.environ, "TANDEM_TEST_POSTGRES": pg.url},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=280,
     )
     assert result.returncode == 0, result.stdout[-8000:] + result.stderr[-2000:]
     assert "SKIPPED" not in result.stdout, result.stdout[-4000:]
