@@ -37,7 +37,7 @@ constexpr char kSettings[] =
     "0; "
     "SET default_transaction_read_only = off; SET default_transaction_isolation = "
     "'read committed'; SET standard_conforming_strings = on; "
-    "SET quote_all_identifiers = off";
+    "SET array_nulls = on; SET quote_all_identifiers = off";
 
 std::string one_line(const char* message) {
   std::string text = message == nullptr ? "" : message;
