@@ -11,6 +11,7 @@ import decimal
 import json
 import sqlite3
 
+import psycopg
 import pytest
 
 from postgres_values import EXTENSIONS, LONG, OUT_OF_LINE, PREPARE, VALUES
@@ -23,9 +24,35 @@ documents:
   value: {table: Items, root: matrix, item: {PK: "{id}"}}
 """
 
-# What makes PostgreSQL put a value out as the agent asks for it.
-SESSION = """SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET extra_float_digits = 1;
-    SET timezone = 'UTC'; SET bytea_output = 'hex'; SET lc_monetary = 'C'; SET search_path = public"""
+# What makes PostgreSQL take our SQL and put a value out as the agent asks for it.
+SESSION = """SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET datestyle = 'ISO, YMD';
+    SET intervalstyle = 'postgres'; SET extra_float_digits = 1; SET timezone = 'UTC'; SET bytea_output = 'hex';
+    SET lc_monetary = 'C'; SET xmlbinary = 'base64'; SET xmloption = 'content'; SET array_nulls = on;
+    SET quote_all_identifiers = off; SET search_path = public"""
+
+# Of the database's own and of the role's own in it: they must change no byte.
+OF_DATABASE = ["datestyle = 'German, DMY'", "intervalstyle = 'sql_standard'", "extra_float_digits = -3",
+               "timezone = 'Asia/Kathmandu'", "bytea_output = 'escape'"]
+OF_ROLE = ["client_encoding = 'LATIN1'", "intervalstyle = 'iso_8601'", "extra_float_digits = -15", "xmlbinary = 'hex'",
+           "xmloption = 'document'", "standard_conforming_strings = off", "quote_all_identifiers = on",
+           "array_nulls = off", "search_path = pg_temp", "lc_monetary = 'en_US.UTF-8'"]
+
+
+def spoil_settings(database):
+    """What sessions of this database begin with from here on."""
+    with database.connect() as connection:
+        for setting in OF_DATABASE:
+            connection.execute(f'ALTER DATABASE "{database.name}" SET {setting}')
+        for setting in OF_ROLE:
+            # The server takes only locales that its machine has.
+            with contextlib.suppress(psycopg.errors.InvalidParameterValue if "lc_" in setting else ()):
+                connection.execute(f'ALTER ROLE postgres IN DATABASE "{database.name}" SET {setting}')
+
+
+def session(database, **options):
+    connection = database.connect(client_encoding="UTF8", **options)
+    connection.execute(SESSION)
+    return connection
 
 
 def columns():
@@ -40,14 +67,10 @@ def edge(kind, number):
 
 
 def make_matrix(database, identity):
-    with database.connect() as connection:
+    with session(database) as connection:
         for extension in EXTENSIONS:
             connection.execute(f"CREATE EXTENSION IF NOT EXISTS {extension}")
         connection.execute(PREPARE)
-        # A database's and a role's own settings must change no byte.
-        for setting in ("datestyle = 'German, DMY'", "intervalstyle = 'sql_standard'", "extra_float_digits = -3",
-                        "timezone = 'Asia/Kathmandu'", "bytea_output = 'escape'"):
-            connection.execute(f'ALTER DATABASE "{database.name}" SET {setting}')
         listed = ", ".join(f"{name} {kind}" for name, kind in columns())
         key = "" if identity == "full without a key" else " PRIMARY KEY"
         connection.execute(f"CREATE TABLE matrix (id integer NOT NULL{key}, other integer NOT NULL, {listed})")
@@ -64,6 +87,7 @@ def make_matrix(database, identity):
         elif identity == "index":
             connection.execute("CREATE UNIQUE INDEX matrix_other ON matrix (other)")
             connection.execute("ALTER TABLE matrix REPLICA IDENTITY USING INDEX matrix_other")
+    spoil_settings(database)
 
 
 def insert(connection, first, count, table="matrix"):
@@ -98,8 +122,7 @@ def digits(text):
 def judged(database, rows):
     """PostgreSQL compares, by its own output: the same text, and for text kinds the same bytes."""
     wrong = []
-    with database.connect(autocommit=False) as connection:
-        connection.execute(SESSION)
+    with session(database, autocommit=False) as connection:
         found = connection.execute("SELECT id FROM matrix").fetchall()
         assert {number for (number,) in found} == set(rows), "the rows themselves differ"
         both = ", ".join(f"{name}, %s::{kind}" for name, kind in columns())
@@ -124,13 +147,15 @@ class Witness:
     def __init__(self, database):
         self.database = database
         self.publication = database.value("SELECT pubname FROM pg_publication")
-        database.execute("SELECT pg_create_logical_replication_slot('witness', 'pgoutput')")
+        with session(database) as connection:
+            connection.execute("SELECT pg_create_logical_replication_slot('witness', 'pgoutput')")
 
     def left_out(self):
         """The names of the columns whose values some update left out."""
-        taken = self.database.query(
-            "SELECT data FROM pg_logical_slot_get_binary_changes('witness', NULL, NULL,"
-            " 'proto_version', '1', 'publication_names', %s)", self.publication)
+        with session(self.database) as connection:
+            taken = connection.execute(
+                "SELECT data FROM pg_logical_slot_get_binary_changes('witness', NULL, NULL,"
+                " 'proto_version', '1', 'publication_names', %s)", [self.publication]).fetchall()
         names, found = [], set()
         for (message,) in taken:
             if message[:1] == b"R":
@@ -252,8 +277,7 @@ def test_every_value_by_every_way(deploy, pg, identity):
         log.compare(replica)
         return replica
 
-    with pg.connect() as connection:
-        connection.execute("SET search_path = public")
+    with session(pg) as connection:
         insert(connection, 1, COUNT)
         tandem.sync()
         compared("snapshot")
