@@ -44,8 +44,9 @@ void create_slot(Connection& connection, const std::string& name);
 /// Throws ServerError 55006 while somebody has it. Does nothing if it is not there.
 void drop_slot(Connection& connection, const std::string& name);
 
-/// Whether a transaction that ends in (from, to] changed what is published: decodes, without taking
-/// it, all that the slot holds. Throws ServerError if somebody has the slot, or if it takes long.
+/// Whether a transaction that ends in (from, to] changed what is published: decodes, without moving
+/// it, all that the slot holds, and has it meanwhile. Throws ServerError if somebody has the slot,
+/// or if it takes long.
 bool has_changes(Connection& connection, const std::string& slot,
                  const std::vector<std::string>& publications, Lsn from, Lsn to);
 
