@@ -10,9 +10,6 @@
 namespace tandem::capture::postgres {
 namespace {
 
-// Lower ones are of what a server begins with (FirstNormalObjectId).
-constexpr Oid kFirstOfUsers = 16384;
-
 // As table_name() makes it, in SQL.
 std::string name_in_sql(const std::string& schema, const std::string& table) {
   return "CASE WHEN " + schema + " = 'public' AND position('.' in " + table + ") = 0 THEN " +

@@ -279,7 +279,7 @@ std::vector<Finding> check_postgres(const ServerAddress& address, const std::str
     add_error(error, "source", findings);
     return findings;
   }
-  if (!check_version(*connection, findings)) return findings;
+  tell_version(*connection, findings);
   Preflight preflight(*connection, application, slot, publication);
   check_server(*connection, preflight.has_slot(), findings);
   check_replication(address, application, findings);

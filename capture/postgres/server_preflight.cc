@@ -10,7 +10,6 @@ namespace {
 
 using Level = Finding::Level;
 
-constexpr int kOldestVersion = 140000;
 constexpr std::int64_t kShortestSenderTimeout = 10'000;  // ms
 constexpr int kTransactionsShown = 5;
 
@@ -200,17 +199,11 @@ void check_standbys(Connection& connection, std::vector<Finding>& findings) {
 
 }  // namespace
 
-bool check_version(Connection& connection, std::vector<Finding>& findings) {
+void tell_version(Connection& connection, std::vector<Finding>& findings) {
   const int version = connection.server_version();
   const std::string shown =
       "PostgreSQL " + std::to_string(version / 10000) + "." + std::to_string(version % 10000);
-  if (version < kOldestVersion) {
-    findings.push_back({Level::kFailure, "source", connection.shown() + " is " + shown,
-                        "upgrade it to 14 or newer"});
-    return false;
-  }
   findings.push_back({Level::kOk, "source", connection.shown() + " is " + shown, ""});
-  return true;
 }
 
 void check_server(Connection& connection, bool slot_is_there, std::vector<Finding>& findings) {

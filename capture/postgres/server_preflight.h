@@ -12,8 +12,8 @@
 
 namespace tandem::capture::postgres {
 
-/// False, with a finding that says why, if nothing more can be asked of this server.
-bool check_version(Connection& connection, std::vector<Finding>& findings);
+/// Which version the server is; a connection to one that is too old is refused (Connection).
+void tell_version(Connection& connection, std::vector<Finding>& findings);
 
 /// `slot_is_there`: it needs no free place.
 void check_server(Connection& connection, bool slot_is_there, std::vector<Finding>& findings);

@@ -91,6 +91,12 @@ const std::vector<std::string>& TableQuery::operator_schemas() {
   return operator_schemas_;
 }
 
+bool TableQuery::has_plain_operators() {
+  const std::vector<std::string>& schemas = operator_schemas();
+  return std::all_of(schemas.begin(), schemas.end(),
+                     [](const std::string& schema) { return schema.empty(); });
+}
+
 std::string TableQuery::compared(std::size_t part, const char* operation,
                                  const std::string& literal) {
   const std::string& schema = operator_schemas()[part];
@@ -103,8 +109,7 @@ std::string TableQuery::compared(std::size_t part, const char* operation,
 
 std::string TableQuery::behind(const state::Row& key) {
   const std::vector<std::string> literals = key_literals(key);
-  const std::vector<std::string>& schemas = operator_schemas();
-  if (std::all_of(schemas.begin(), schemas.end(), [](const auto& each) { return each.empty(); })) {
+  if (has_plain_operators()) {
     return "ROW(" + key_columns() + ") > ROW(" + joined(literals) + ")";
   }
   // One operator does not serve all parts of a row. The first comparison is for the index.
@@ -117,9 +122,7 @@ std::string TableQuery::behind(const state::Row& key) {
 }
 
 std::string TableQuery::one_of(const std::vector<state::Row>& keys) {
-  const std::vector<std::string>& schemas = operator_schemas();
-  const bool plain =
-      std::all_of(schemas.begin(), schemas.end(), [](const auto& each) { return each.empty(); });
+  const bool plain = has_plain_operators();
   std::vector<std::string> conditions;
   for (const state::Row& key : keys) {
     const std::vector<std::string> literals = key_literals(key);

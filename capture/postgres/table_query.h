@@ -50,6 +50,7 @@ class TableQuery {
   std::string key_columns() const;
   std::vector<std::string> key_literals(const state::Row& key) const;
   const std::vector<std::string>& operator_schemas();
+  bool has_plain_operators();
   std::string compared(std::size_t part, const char* operation, const std::string& literal);
   std::string behind(const state::Row& key);
   std::string one_of(const std::vector<state::Row>& keys);

@@ -6,16 +6,21 @@
 
 #include <string>
 
+#include "capture/postgres/source_table.h"
+
 namespace tandem::capture::postgres {
 
+/// Lower ones are of what a server begins with (FirstNormalObjectId), and have no parts.
+constexpr Oid kFirstOfUsers = 16384;
+
 /// (oid of the table, text): a row for each table that has such types, also within arrays, domains,
-/// ranges and other composite types. Types that a server begins with have none. `tables`: a
+/// ranges and other composite types. `tables`: a
 /// condition on attrelid.
 inline std::string query_of_type_parts(const std::string& tables) {
   return "WITH RECURSIVE used(tab, typ) AS ("
          "SELECT attrelid, atttypid FROM pg_attribute "
-         "WHERE attnum > 0 AND NOT attisdropped AND atttypid >= 16384 AND " +
-         tables +
+         "WHERE attnum > 0 AND NOT attisdropped AND atttypid >= " +
+         std::to_string(kFirstOfUsers) + " AND " + tables +
          " UNION SELECT u.tab, x.typ FROM used u JOIN pg_type t ON t.oid = u.typ "
          "CROSS JOIN LATERAL (SELECT t.typelem UNION ALL SELECT t.typbasetype "
          "UNION ALL SELECT r.rngsubtype FROM pg_range r "

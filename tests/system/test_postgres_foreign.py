@@ -68,7 +68,7 @@ def test_a_slot_of_others_is_left_alone(deploy, own_postgres, kind):
         assert after["theirs"][what] == before["theirs"][what]
 
 
-def test_two_databases_of_a_server_and_one_name_of_a_pipeline(deploy, own_postgres, tmp_path):
+def test_two_databases_of_a_server_and_one_name_of_a_pipeline(deploy, own_postgres):
     server = own_postgres()
     one, two = server.create("one"), server.create("two")
     make_things(one)
