@@ -140,10 +140,6 @@ void CaptureSession::look() {
   // Types may have been altered as well: nothing that is known of them is used.
   TypeCatalog types;
   const std::vector<SourceTable> tables = read_requested(sql_, types, requests_);
-  if (lacks_publication(sql_, names_of(options_))) {
-    throw SourceReplaced("the publication was dropped", options_.publication,
-                         "nothing to do: Tandem makes it anew and reads everything again");
-  }
   const std::vector<std::string> added = keep_published(sql_, names_of(options_), tables);
   const auto memberships = read_memberships(sql_, options_.publication);
   for (const SourceTable& table : tables) {

@@ -54,44 +54,31 @@ void drop_when_free(Connection& connection, const std::string& slot) {
 
 }  // namespace
 
-bool lacks_publication(Connection& connection, const InstallationNames& names) {
-  bool first = false, made_here = false, inserts = false;
-  for (const Publication& found : read_publications(connection, names.publication)) {
-    if (found.name == names.publication) {
-      first = true;
-      made_here = found.made_here;
-    } else {
-      inserts = true;
-    }
-  }
-  return !first || (made_here && !inserts);
-}
-
 Installation make_installation(Connection& connection, const InstallationNames& names,
                                const std::vector<TableRequest>& tables) {
   Installation installed;
   std::optional<Slot> slot = read_slot(connection, names.slot);
   if (slot) refuse_strange(connection, *slot);
-  if (slot && lacks_publication(connection, names)) {
+  // Before the publication is made: who finds both must be able to use them together.
+  auto drop_older_slot = [&] {
+    if (!slot) return;
     refuse_unknown(names);
-    // Before the publication is made: who finds both must be able to use them together.
     installed.slot_was_lost = publication_gone(names);
     drop_when_free(connection, names.slot);
     slot.reset();
-  }
+  };
   TypeCatalog types;
-  Published published = publish(connection, names.publication,
-                                read_requested(connection, types, tables), Superfluous::kDrop);
-  installed.publications = std::move(published.names);
+  installed.publications =
+      publish(connection, names.publication, read_requested(connection, types, tables),
+              Superfluous::kDrop, drop_older_slot)
+          .names;
+  if (slot && !slot->is_lost()) {
+    installed.confirmed = slot->confirmed;
+    return installed;
+  }
   if (slot) {
-    if (!slot->is_lost() && !published.created) {
-      installed.confirmed = slot->confirmed;
-      return installed;
-    }
-    installed.slot_was_lost =
-        slot->is_lost() ? "the server gave up the replication slot " + names.slot +
-                              (slot->invalidation.empty() ? "" : " (" + slot->invalidation + ")")
-                        : publication_gone(names);
+    installed.slot_was_lost = "the server gave up the replication slot " + names.slot +
+                              (slot->invalidation.empty() ? "" : " (" + slot->invalidation + ")");
     drop_slot(connection, names.slot);
   }
   installed.slot_is_new = true;
@@ -101,7 +88,11 @@ Installation make_installation(Connection& connection, const InstallationNames& 
 
 std::vector<std::string> keep_published(Connection& connection, const InstallationNames& names,
                                         const std::vector<SourceTable>& tables) {
-  return publish(connection, names.publication, tables, Superfluous::kKeep).added;
+  auto refuse = [&] {
+    throw SourceReplaced("the publication was dropped", names.publication,
+                         "nothing to do: Tandem makes it anew and reads everything again");
+  };
+  return publish(connection, names.publication, tables, Superfluous::kKeep, refuse).added;
 }
 
 Lsn newest_lsn(Connection& connection) {

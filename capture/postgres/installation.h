@@ -29,12 +29,10 @@ struct Installation {
 /// Makes what is missing. Idempotent. Throws Error rather than drop a slot that may be of others.
 Installation make_installation(Connection& connection, const InstallationNames& names,
                                const std::vector<TableRequest>& tables);
-/// Whether a publication that changes are read through is gone. A slot reads nothing through one
-/// that is newer than itself, so both must be made anew: by make_installation().
-bool lacks_publication(Connection& connection, const InstallationNames& names);
 
 /// Puts back what somebody took out of the publications. Returns the tables whose changes were not
-/// published for a while.
+/// published for a while. Throws SourceReplaced if a publication is gone: a slot reads nothing
+/// through one that is newer than itself, so both must be made anew, by make_installation().
 std::vector<std::string> keep_published(Connection& connection, const InstallationNames& names,
                                         const std::vector<SourceTable>& tables);
 

@@ -230,7 +230,8 @@ std::map<Oid, std::uint64_t> read_memberships(Connection& connection, const std:
 }
 
 Published publish(Connection& connection, const std::string& name,
-                  const std::vector<SourceTable>& all_tables, Superfluous superfluous) {
+                  const std::vector<SourceTable>& all_tables, Superfluous superfluous,
+                  const std::function<void()>& before_making) {
   std::vector<SourceTable> tables;
   for (const SourceTable& table : all_tables) {
     if (table.table.refusal.empty()) tables.push_back(table);
@@ -271,6 +272,7 @@ Published publish(Connection& connection, const std::string& name,
     statements.insert(statements.end(), alteration.statements().begin(),
                       alteration.statements().end());
   }
+  if (published.created && before_making) before_making();
   if (!statements.empty()) {
     Transaction transaction(connection);
     connection.execute(kPatience);

@@ -18,6 +18,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -84,9 +85,11 @@ enum class Superfluous { kKeep, kDrop };
 
 /// Makes what is missing and publishes the tables, in one transaction. One query if all is right.
 /// Tables that cannot be captured are passed over. Throws Error if a publication that Tandem did
-/// not make leaves out changes of a table, and says which and what to run.
+/// not make leaves out changes of a table, and says which and what to run. `before_making` is
+/// called if a publication is missing, before it is made; what it throws ends the call.
 Published publish(Connection& connection, const std::string& name,
-                  const std::vector<SourceTable>& tables, Superfluous superfluous);
+                  const std::vector<SourceTable>& tables, Superfluous superfluous,
+                  const std::function<void()>& before_making = {});
 
 /// Writes the owner row. False: the publication is somebody's own, or not there.
 bool write_owner(Connection& connection, const std::string& name, const PublicationOwner& owner);
