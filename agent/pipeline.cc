@@ -1,5 +1,6 @@
 #include "agent/pipeline.h"
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <mutex>
@@ -86,11 +87,13 @@ class Pipeline::Impl {
 
  private:
   // The replica continues from an offset that the log no longer has (the replica was lost, and the
-  // log's beginning let go): only a new snapshot can make it whole.
+  // log's beginning let go): only a new snapshot can make it whole. A new replica beside a log that
+  // has its first record still is folded from there.
   bool replica_is_cut_off(const state::StateDirectory& directory) {
     state::Replica replica(directory.replica(), log_->identity(), nullptr,
                            {.log_next = log_->next()});
-    return replica.position().next < log_->first() && log_->first() < log_->next();
+    const state::Offset continues = std::max(replica.position().next, state::kFirstOffset);
+    return continues < log_->first() && log_->first() < log_->next();
   }
 
   capture::PublisherOptions publisher_options(const state::StateDirectory& directory) {

@@ -1,5 +1,7 @@
 """A source file that is put back from a backup, or replaced: noticed, and read again as a whole."""
 
+import json
+import pathlib
 import shutil
 import signal
 
@@ -9,6 +11,7 @@ import chinook
 import oracle_chinook as oracle
 from database import opened
 from eventually import eventually
+from local_items import LocalItems
 from workload_chinook import Application
 
 
@@ -114,3 +117,84 @@ def test_a_death_while_a_put_back_state_is_mended(
         synced.run_once(environment={"TANDEM_FAILPOINTS": point}).expect(-signal.SIGKILL)
     synced.run_once().expect()
     oracle.check(small_source, dynamodb)
+
+
+# ---- the replica alone is lost ---------------------------------------------------------------------
+
+THINGS = """
+source: {type: %s}
+state: "${TANDEM_STATE}"
+log: {type: embedded, retention: {size: %s}}
+target: {type: local, path: "${ITEMS}", tables: {Items: {key: [PK]}}}
+documents:
+  thing: {table: Items, root: things, item: {PK: "{id}", $columns: all}}
+"""
+
+
+class Things:
+    """A table and its items, in a source of either kind."""
+
+    def __init__(self, kind, request, deploy, tmp_path, retention="1GB"):
+        if kind == "postgres":
+            self.source = request.getfixturevalue("pg")
+            address = 'postgres, url: "${DATABASE_URL}"'
+        else:
+            self.source = tmp_path / "things.db"
+            address = 'sqlite, path: "${LEGACY_DB}"'
+        self.sql("CREATE TABLE things (id integer PRIMARY KEY, name text)")
+        self.sql("INSERT INTO things VALUES (1, 'one'), (2, 'two'), (3, 'three')")
+        self.tandem = deploy(self.source, config=THINGS % (address, retention))
+        self.tandem.sync()
+        for name in ("first", "second"):
+            self.sql(f"UPDATE things SET name = '{name}' WHERE id = 1")
+            self.tandem.run_once().expect()
+        self.sql("DELETE FROM things WHERE id = 2")
+
+    def sql(self, statement):
+        if isinstance(self.source, pathlib.Path):
+            with opened(self.source) as database:
+                return database.execute(statement).fetchall()
+        with self.source.connect() as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def lose_replica(self):
+        for path in self.tandem.state.glob("replica.db*"):
+            path.unlink()
+
+    def are_equal(self):
+        found = LocalItems(self.tandem.environment["ITEMS"]).scan("Items").values()
+        assert sorted((item["id"], item["name"]) for item in found) == sorted(self.sql("SELECT * FROM things"))
+        return True
+
+    def records(self, kind):
+        """The log's records of this kind, as text."""
+        lines = self.tandem.run("log", "show", "--from", "1", "--json").expect().out.splitlines()
+        return [line for line in lines if json.loads(line)["record"] == kind]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_replica_deleted_beside_a_whole_log(request, deploy, tmp_path, kind):
+    """It is folded anew: the source is asked for nothing, and no item goes back to what it was."""
+    things = Things(kind, request, deploy, tmp_path)
+    things.lose_replica()
+    things.tandem.run_once().expect()
+    assert things.are_equal()
+    assert not things.records("gap") and len(things.records("schema")) == 1
+    things.lose_replica()
+    agent = things.tandem.start()
+    things.sql("INSERT INTO things VALUES (4, 'four')")
+    eventually(things.are_equal, 30, "a later change", alive=agent.alive)
+    agent.stop()
+    things.tandem.run("verify", "--deep").expect()
+    assert not things.records("gap") and len(things.records("schema")) == 1
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_a_replica_deleted_beside_a_log_whose_beginning_is_gone(request, deploy, tmp_path, kind):
+    things = Things(kind, request, deploy, tmp_path, retention="1B")
+    things.lose_replica()
+    result = things.tandem.run_once().expect()
+    assert "the log no longer holds what the replica needs" in result.err, str(result)
+    assert things.are_equal()
+    things.tandem.run("verify", "--deep").expect()
