@@ -163,6 +163,7 @@ std::string RecordText::json(const state::Batch& batch, std::size_t index) const
     json["op"] = op_code(change->op);
     json["key_before"] = row_json(schema(table), change->key_before, true);
     json["after"] = row_json(schema(table), change->after, false);
+    if (change->above) json["above"] = *change->above;
   } else if (const auto* chunk = std::get_if<state::Chunk>(&record)) {
     const std::string& table = batch.tables.at(chunk->table);
     json["record"] = "chunk";

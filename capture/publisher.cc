@@ -89,10 +89,11 @@ class Publisher::Impl : public Transactions {
     add(state::SchemaRecord{std::move(schema), reread}, size);
   }
 
-  void change(const std::string& table, state::Op op, state::Row key_before,
-              state::Row after) override {
+  void change(const std::string& table, state::Op op, state::Row key_before, state::Row after,
+              std::optional<std::uint32_t> above) override {
     ++changes_;
-    state::Change change{op, batch_->table_index(table), std::move(key_before), std::move(after)};
+    state::Change change{op, batch_->table_index(table), std::move(key_before), std::move(after),
+                         above};
     std::size_t size = size_of(change.key_before) + size_of(change.after);
     add(std::move(change), size);
   }

@@ -14,6 +14,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "state/error.h"
@@ -93,8 +94,12 @@ class Transactions {
   virtual ~Transactions() = default;
   virtual void begin(state::SourcePosition position, std::int64_t ts_ms) = 0;
   virtual void schema(state::TableSchema schema, bool reread) = 0;
+  /// `above` as state::Change tells it.
   virtual void change(const std::string& table, state::Op op, state::Row key_before,
-                      state::Row after) = 0;
+                      state::Row after, std::optional<std::uint32_t> above) = 0;
+  void change(const std::string& table, state::Op op, state::Row key_before, state::Row after) {
+    change(table, op, std::move(key_before), std::move(after), std::nullopt);
+  }
   virtual void chunk(const std::string& table, state::Row from, state::Row to,
                      std::vector<state::Row> rows, std::vector<state::Row> touched) = 0;
   virtual void end(state::Checkpoint checkpoint) = 0;

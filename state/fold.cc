@@ -161,7 +161,7 @@ void Fold::end(const End& end) {
   open_ = false;
   if (skipping_) return;
   if (!streaming_) {
-    for (auto& [table, open] : opened_) open.changes.begin_transaction();
+    for (auto& [table, open] : opened_) open.changes.leave_topmost();
   }
   for (const Step& step : steps_) apply(step);
   steps_.clear();
@@ -200,7 +200,7 @@ void Fold::stream() {
     commit();
     open_transaction();
     streaming_ = true;
-    for (auto& [table, open] : opened_) open.changes.begin_transaction();
+    for (auto& [table, open] : opened_) open.changes.leave_topmost();
   }
   for (const Step& step : steps_) apply(step);
   steps_.clear();

@@ -128,6 +128,7 @@ void Fold::apply_truncate(const std::string& table) {
   Open* open = open_table(table);
   if (open == nullptr) return;
   unseen_.clear(table);
+  open->changes.leave_topmost();
   pending_written_ += open->rows.make_exact(Chunk{}, tell_row(open->rows.schema()));
 }
 

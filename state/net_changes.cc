@@ -26,7 +26,7 @@ std::size_t bytes_of(const std::string& identity, const NetChange& change) {
 
 bool NetChanges::add(const Change& change, const Find& find) {
   if (change.op == Op::kDelete) {
-    add_delete(change);
+    depart(key_identity(schema_, change.key_before), change, false, find);
     return true;
   }
   Row key = schema_.key_of(change.after);
@@ -37,18 +37,14 @@ bool NetChanges::add(const Change& change, const Find& find) {
   const bool fill = has_unchanged(change.after);
   std::optional<Row> before;
   if (moved) {
-    if (auto displaced = displaced_.find(identity_before); displaced != displaced_.end()) {
-      before = std::move(displaced->second);
-      displaced_.erase(displaced);
-    } else {
-      if (fill) before = current(identity_before, change.key_before, find);
-      set(std::move(identity_before), {change.key_before, true, {}});
-    }
-    // Who stands on the new key has a change of its own to come in this transaction.
-    if (auto occupant = current(identity, key, find)) displaced_[identity] = std::move(*occupant);
-  } else if (fill) {
-    before = current(identity, key, find);
+    before = depart(std::move(identity_before), change, fill, find);
+    arrive(identity, key, find);
+  } else if (change.op == Op::kCreate) {
+    if (change.above) arrive(identity, key, find);
+  } else if (const auto place = place_of(identity, change.above)) {
+    return change_beneath(identity, *place, change.after);
   }
+  if (!moved && fill) before = current(identity, key, find);
   NetChange net{std::move(key), false, {}};
   const bool known = !fill || (before && before->size() == change.after.size());
   encode_row(fill ? filled(change.after, known ? &*before : nullptr) : change.after, net.after);
@@ -56,10 +52,54 @@ bool NetChanges::add(const Change& change, const Find& find) {
   return known;
 }
 
-void NetChanges::add_delete(const Change& change) {
-  std::string identity = key_identity(schema_, change.key_before);
-  if (displaced_.erase(identity) > 0) return;
-  set(std::move(identity), {change.key_before, true, {}});
+std::optional<std::size_t> NetChanges::place_of(const std::string& identity,
+                                                const std::optional<std::uint32_t>& above) const {
+  if (above == 0U) return std::nullopt;
+  auto found = beneath_.find(identity);
+  const std::size_t rows = found == beneath_.end() ? 0 : found->second.size();
+  if (!above) return rows == 0 ? std::nullopt : std::optional<std::size_t>(0);
+  // If there are not so many, the row is one that nobody told of; no row has this place.
+  return *above <= rows ? rows - *above : rows;
+}
+
+// Takes the row off the key and gives it back if it is known and `wanted`.
+std::optional<Row> NetChanges::depart(std::string identity, const Change& change, bool wanted,
+                                      const Find& find) {
+  const auto place = place_of(identity, change.above);
+  auto found = beneath_.find(identity);
+  std::optional<Row> row;
+  if (place) {
+    if (found == beneath_.end() || *place >= found->second.size()) return row;
+    auto gone = found->second.begin() + static_cast<std::ptrdiff_t>(*place);
+    row = std::move(*gone);
+    found->second.erase(gone);
+  } else {
+    if (wanted) row = current(identity, change.key_before, find);
+    NetChange net{change.key_before, true, {}};
+    if (found != beneath_.end()) {
+      net = {schema_.key_of(found->second.back()), false, encode_row(found->second.back())};
+      found->second.pop_back();
+    }
+    set(std::move(identity), std::move(net));
+  }
+  if (found != beneath_.end() && found->second.empty()) beneath_.erase(found);
+  return row;
+}
+
+// A row comes to the key, above who stands there.
+void NetChanges::arrive(const std::string& identity, const Row& key, const Find& find) {
+  if (auto occupant = current(identity, key, find)) {
+    beneath_[identity].push_back(std::move(*occupant));
+  }
+}
+
+bool NetChanges::change_beneath(const std::string& identity, std::size_t place, const Row& after) {
+  auto found = beneath_.find(identity);
+  const bool known = found != beneath_.end() && place < found->second.size();
+  if (!known) return !has_unchanged(after);
+  Row& row = found->second[place];
+  row = filled(after, row.size() == after.size() ? &row : nullptr);
+  return true;
 }
 
 void NetChanges::set(std::string identity, NetChange change) {

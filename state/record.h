@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -69,6 +70,10 @@ struct Change {
   Row key_before;  // the key before: for kDelete, and for an update that changed the key; else
                    // empty
   Row after;       // the whole row; empty for kDelete and kTruncate
+  /// Told where rows may share a key until their transaction ends (PostgreSQL's deferrable keys):
+  /// how many rows that came to the key later than this one stand there with it. Of a changed or
+  /// deleted row the key before is meant; a created row has none above it.
+  std::optional<std::uint32_t> above = std::nullopt;
 };
 /// "Of this table, in the key range (from, to], there are exactly these rows." An empty `from` is
 /// the table's start, an empty `to` its end (the table is whole then). Rows are in key order.

@@ -1,5 +1,6 @@
 #include "state/record_form.h"
 
+#include <limits>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -23,6 +24,7 @@
 //               | 0x12 v(table) row(key_before)                          Change: delete
 //               | 0x13 v(table)                                          Change: truncate
 //               | 0x14 u8(op) v(table) row(key_before) row(after)        Change: any other shape
+//               | 0x15 v(above) u8(op) v(table) row(key_before) row(after)  Change with `above`
 //   position   := v(commit) v(ordinal)
 //   checkpoint := position n*(text(table) u64(fingerprint) u8(snapshotting) row(next_from))
 //                 text(source_state)
@@ -44,6 +46,16 @@ constexpr std::uint8_t kUpdateTag = 0x11;
 constexpr std::uint8_t kDeleteTag = 0x12;
 constexpr std::uint8_t kTruncateTag = 0x13;
 constexpr std::uint8_t kChangeTag = 0x14;
+constexpr std::uint8_t kSharedKeyTag = 0x15;
+
+// Which parts a change of this shape has.
+bool tells_op(std::uint8_t tag) { return tag == kChangeTag || tag == kSharedKeyTag; }
+bool tells_before(std::uint8_t tag) {
+  return tag == kUpdateTag || tag == kDeleteTag || tells_op(tag);
+}
+bool tells_after(std::uint8_t tag) {
+  return tag == kCreateTag || tag == kUpdateTag || tells_op(tag);
+}
 
 // What could be written but never be read again is refused before it is durable.
 void refuse_dangling(bool dangling, const char* what) {
@@ -77,15 +89,23 @@ void RecordWriter::write(const Change& record) {
   bool before = !record.key_before.empty();
   bool after = !record.after.empty();
   std::uint8_t tag = kChangeTag;
-  if (record.op == Op::kCreate && !before) tag = kCreateTag;
-  if (record.op == Op::kUpdate) tag = kUpdateTag;
-  if (record.op == Op::kDelete && !after) tag = kDeleteTag;
-  if (record.op == Op::kTruncate && !before && !after) tag = kTruncateTag;
+  if (record.above) {
+    tag = kSharedKeyTag;
+  } else if (record.op == Op::kCreate && !before) {
+    tag = kCreateTag;
+  } else if (record.op == Op::kUpdate) {
+    tag = kUpdateTag;
+  } else if (record.op == Op::kDelete && !after) {
+    tag = kDeleteTag;
+  } else if (record.op == Op::kTruncate && !before && !after) {
+    tag = kTruncateTag;
+  }
   byte(tag);
-  if (tag == kChangeTag) byte(static_cast<std::uint8_t>(record.op));
+  if (record.above) number(*record.above);
+  if (tells_op(tag)) byte(static_cast<std::uint8_t>(record.op));
   table(record.table);
-  if (tag == kUpdateTag || tag == kDeleteTag || tag == kChangeTag) row(record.key_before);
-  if (tag == kCreateTag || tag == kUpdateTag || tag == kChangeTag) row(record.after);
+  if (tells_before(tag)) row(record.key_before);
+  if (tells_after(tag)) row(record.after);
 }
 
 void RecordWriter::write(const Chunk& record) {
@@ -255,6 +275,7 @@ Record RecordParser::record() {
     case kDeleteTag:
     case kTruncateTag:
     case kChangeTag:
+    case kSharedKeyTag:
       return change(tag);
     default:
       damaged("an unknown record");
@@ -264,12 +285,17 @@ Record RecordParser::record() {
 Record RecordParser::change(std::uint8_t tag) {
   Record made(std::in_place_type<Change>);
   Change& change = std::get<Change>(made);
-  std::uint8_t op = tag == kChangeTag ? byte() : static_cast<std::uint8_t>(tag - kCreateTag);
+  if (tag == kSharedKeyTag) {
+    const std::uint64_t above = number();
+    if (above > std::numeric_limits<std::uint32_t>::max()) damaged("too many rows on one key");
+    change.above = static_cast<std::uint32_t>(above);
+  }
+  std::uint8_t op = tells_op(tag) ? byte() : static_cast<std::uint8_t>(tag - kCreateTag);
   if (op > static_cast<std::uint8_t>(Op::kTruncate)) damaged("an unknown operation");
   change.op = static_cast<Op>(op);
   change.table = table();
-  if (tag == kUpdateTag || tag == kDeleteTag || tag == kChangeTag) change.key_before = row();
-  if (tag == kCreateTag || tag == kUpdateTag || tag == kChangeTag) change.after = row();
+  if (tells_before(tag)) change.key_before = row();
+  if (tells_after(tag)) change.after = row();
   return made;
 }
 

@@ -221,10 +221,12 @@ bool CaptureSession::take(const Message& message, Transactions& out) {
     opened_ = false;
     skipping_ = begins_at(begin->commit) <= position_;
     if (!skipping_) snapshots_.begin(begin->xid);
+    arrivals_.begin();
   } else if (const auto* end = std::get_if<CommitMessage>(&message)) {
     in_transaction_ = false;
     if (std::exchange(skipping_, false)) return false;
     position_ = ends_at(end->end);
+    for (const std::string& table : arrivals_.untold()) snapshots_.distrust(table, false);
     if (opened_) news_.logged(end->end);
     news_.heard(end->end);
     if (opened_) out.end(checkpoint());
@@ -263,7 +265,10 @@ void CaptureSession::row(const RowMessage& message, Transactions& out) {
   if (!before.empty()) key_before = table->schema.key_of(before);
   if (message.op == RowMessage::Op::kDelete) {
     snapshots_.deletion(*table, key_before);
-    out.change(table->name, state::Op::kDelete, std::move(key_before), {});
+    std::optional<std::uint32_t> above;
+    if (table->shares_keys && message.whole_before)
+      above = arrivals_.deleted(table->schema, before);
+    out.change(table->name, state::Op::kDelete, std::move(key_before), {}, above);
     return;
   }
   state::Row after = table->row(message.after, message.whole_before ? &before : nullptr);
@@ -274,14 +279,20 @@ void CaptureSession::row(const RowMessage& message, Transactions& out) {
   }
   if (message.op == RowMessage::Op::kInsert) {
     snapshots_.change(*table, {}, after);
-    out.change(table->name, state::Op::kCreate, {}, std::move(after));
+    std::optional<std::uint32_t> above;
+    if (table->shares_keys) above = arrivals_.inserted(table->schema, after);
+    out.change(table->name, state::Op::kCreate, {}, std::move(after), above);
     return;
   }
   state::Row key = table->schema.key_of(after);
   const bool moved = !key_before.empty() && key_before != key;
   snapshots_.change(*table, moved ? key_before : key, after);
   if (!moved) key_before.clear();
-  out.change(table->name, state::Op::kUpdate, std::move(key_before), std::move(after));
+  std::optional<std::uint32_t> above;
+  if (table->shares_keys && message.whole_before) {
+    above = arrivals_.updated(table->schema, before, after);
+  }
+  out.change(table->name, state::Op::kUpdate, std::move(key_before), std::move(after), above);
 }
 
 void CaptureSession::truncate(const TruncateMessage& message, Transactions& out) {
@@ -289,6 +300,7 @@ void CaptureSession::truncate(const TruncateMessage& message, Transactions& out)
     const StreamTable* table = meet(relation, out);
     if (table == nullptr) continue;
     snapshots_.truncation(*table);
+    arrivals_.forget(table->schema);
     out.change(table->name, state::Op::kTruncate, {}, {});
   }
 }

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "capture/postgres/arrivals.h"
 #include "capture/postgres/catalog_watch.h"
 #include "capture/postgres/connection.h"
 #include "capture/postgres/installation.h"
@@ -93,6 +94,7 @@ class CaptureSession {
   bool skipping_ = false;  // the log has it
   bool opened_ = false;    // something of it was handed on
   BeginMessage begin_;
+  Arrivals arrivals_;
 };
 
 }  // namespace tandem::capture::postgres

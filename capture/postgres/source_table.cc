@@ -154,13 +154,18 @@ class KeyChoice {
       return;
     }
     if (!take(names)) return;
-    const bool unique = std::any_of(
-        facts_.unique_indexes.begin(), facts_.unique_indexes.end(), [&](const Index& each) {
-          const std::vector<std::string> covered = names_of(each);
-          return std::all_of(covered.begin(), covered.end(), [&](const std::string& name) {
+    bool unique = false, immediate = false;
+    for (const Index& each : facts_.unique_indexes) {
+      const std::vector<std::string> covered = names_of(each);
+      if (!std::all_of(covered.begin(), covered.end(), [&](const std::string& name) {
             return std::find(names.begin(), names.end(), name) != names.end();
-          });
-        });
+          })) {
+        continue;
+      }
+      unique = true;
+      immediate = immediate || each.immediate;
+    }
+    made_.deferrable_key = unique && !immediate;
     if (unique) return;
     made_.table.schema.key.clear();
     refuse("no unique index makes its key " + listed(names) + " unique; make one, or name other " +

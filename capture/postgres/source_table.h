@@ -68,6 +68,7 @@ struct SourceTable {
   char identity = 'd';       // f: the stream names all columns of the row before
   bool row_security = false;
   bool insert_only = false;
+  bool deferrable_key = false;  // rows may share the key until their transaction ends
   /// A hash over the files that hold its rows. If it is another than when the table was read, rows
   /// may have changed without a word in the stream: it was rewritten (ALTER COLUMN … USING), was
   /// unlogged for a while, or a partition was attached, detached, dropped, or emptied by itself.

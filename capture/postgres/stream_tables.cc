@@ -145,6 +145,8 @@ void StreamTables::learn(const RelationMessage& message, Connection& catalog) {
     table.schema.unique_keys = {table.schema.key};
   }
   table.fingerprint = table.schema.fingerprint();
+  table.shares_keys =
+      message.identity == 'f' && !request->insert_only && known != nullptr && found->deferrable_key;
   relations_[message.oid] = {message, std::move(table)};
 }
 

@@ -26,6 +26,8 @@ struct StreamTable {
   Oid oid = 0;
   state::TableSchema schema;
   std::uint64_t fingerprint = 0;  // of the schema
+  /// Rows may share a key until their transaction ends; the stream names whole rows before then.
+  bool shares_keys = false;
 
   /// The values of a whole row; what was left unchanged is taken from `before` if that is whole.
   state::Row row(Tuple tuple, const state::Row* before = nullptr) const;

@@ -14,6 +14,7 @@ namespace tandem::capture {
 /// Writes what it gets into a log at once, so that a test sees each drain by itself.
 class DirectTransactions : public Transactions {
  public:
+  using Transactions::change;
   DirectTransactions(Source& source, state::ChangeLog& log) : source_(source), log_(log) {}
   void begin(state::SourcePosition position, std::int64_t ts_ms) override {
     batch_ = std::make_shared<state::Batch>();
@@ -22,10 +23,10 @@ class DirectTransactions : public Transactions {
   void schema(state::TableSchema schema, bool reread) override {
     batch_->records.emplace_back(state::SchemaRecord{std::move(schema), reread});
   }
-  void change(const std::string& table, state::Op op, state::Row key_before,
-              state::Row after) override {
-    batch_->records.emplace_back(
-        state::Change{op, batch_->table_index(table), std::move(key_before), std::move(after)});
+  void change(const std::string& table, state::Op op, state::Row key_before, state::Row after,
+              std::optional<std::uint32_t> above) override {
+    batch_->records.emplace_back(state::Change{op, batch_->table_index(table),
+                                               std::move(key_before), std::move(after), above});
   }
   void chunk(const std::string& table, state::Row from, state::Row to, std::vector<state::Row> rows,
              std::vector<state::Row> touched) override {

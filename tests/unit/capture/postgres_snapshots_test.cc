@@ -196,6 +196,7 @@ class Reader : public ChunkReader {
 // The replica, as far as it matters here.
 class Fold : public Transactions {
  public:
+  using Transactions::change;
   Contents rows;
   int chunks = 0;
 
@@ -203,7 +204,8 @@ class Fold : public Transactions {
   void schema(state::TableSchema, bool) override {}
   void end(state::Checkpoint) override {}
   void gap(std::string) override {}
-  void change(const std::string&, state::Op op, Row key_before, Row after) override {
+  void change(const std::string&, state::Op op, Row key_before, Row after,
+              std::optional<std::uint32_t>) override {
     Event event;
     if (!key_before.empty()) event.before = key_before[0].as_integer();
     if (op != state::Op::kDelete) {

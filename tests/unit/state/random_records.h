@@ -112,7 +112,8 @@ class RandomRecords {
       case 6:
         return Gap{bytes(50)};
       default:
-        return Change{static_cast<Op>(below(4)), table, row(), row()};
+        return Change{static_cast<Op>(below(4)), table, row(), row(),
+                      below(4) == 0 ? std::optional<std::uint32_t>(below(300)) : std::nullopt};
     }
   }
 

@@ -22,7 +22,7 @@ inline bool same_record(const Record& a, const Record& b) {
           return x.position == y.position && x.ts_ms == y.ts_ms;
         } else if constexpr (std::is_same_v<Kind, Change>) {
           return x.op == y.op && x.table == y.table && x.key_before == y.key_before &&
-                 x.after == y.after;
+                 x.after == y.after && x.above == y.above;
         } else if constexpr (std::is_same_v<Kind, Chunk>) {
           return x.table == y.table && x.from == y.from && x.to == y.to && x.rows == y.rows &&
                  x.touched == y.touched;
