@@ -1,8 +1,11 @@
 #include "capture/publisher.h"
 
 #include <algorithm>
+#include <deque>
+#include <optional>
 #include <utility>
 
+#include "capture/appender.h"
 #include "state/failpoint.h"
 
 namespace tandem::capture {
@@ -114,7 +117,7 @@ class Publisher::Impl : public Transactions {
     ++transactions_;
     ended_ = checkpoint;
     batch_->records.emplace_back(state::End{std::move(checkpoint)});
-    if (bytes_ >= options_.batch_bytes) append();
+    if (bytes_ >= options_.batch_bytes) hand_over();
   }
 
   void gap(std::string reason) override {
@@ -133,14 +136,19 @@ class Publisher::Impl : public Transactions {
     gap_ = open_ = false;
     start_batch();
     ended_.reset();
+    unsettled_.clear();
+    // What the last session did not append is found missing in the log's tail.
+    appender_.reset();
     if (!claimed_) claim(stop);
     const std::uint64_t epoch = *std::exchange(claimed_, std::nullopt);
     state::LogTail tail = log_.read_tail();
+    appender_.emplace(log_);
     if (!restart_reason_.empty()) {
       gap(std::exchange(restart_reason_, {}));
       tail.checkpoint.reset();
     }
     source_.resume(tail.checkpoint, *this);
+    settle();
     const bool continues = tail.checkpoint.has_value() && !gap_;
     {
       std::lock_guard lock(mutex_);
@@ -159,11 +167,20 @@ class Publisher::Impl : public Transactions {
       if (!open_ && !ended_ && heartbeat_is_due()) beat();
     }
     if (ended_) append();
+    settle();
   }
 
+  // Beside a source that pauses everything is made durable at once. While it goes on, appends run
+  // beside it, and the slower they are the more they take together.
   void poll(const std::stop_token& stop) {
-    bool found = source_.poll(ended_ ? milliseconds(0) : poll_wait(), stop, *this);
-    if (ended_ && (!found || steady_clock::now() - batch_started_ >= kGroup)) append();
+    const bool pending = ended_ || appender_->busy();
+    if (!source_.poll(pending ? milliseconds(0) : poll_wait(), stop, *this)) {
+      if (ended_) append();
+      settle();
+    } else if (ended_ && !appender_->busy() && steady_clock::now() - batch_started_ >= kGroup) {
+      hand_over();
+    }
+    release_durable();
   }
 
   // A source that is locked may take a while. Until it was looked at, no checkpoint of its may be
@@ -212,18 +229,45 @@ class Publisher::Impl : public Transactions {
     batch_->records.push_back(std::move(record));
     bytes_ += size;
     // A transaction larger than a batch goes out in parts; it exists for readers at its end.
-    if (bytes_ >= options_.batch_bytes) append();
+    if (bytes_ >= options_.batch_bytes) hand_over();
   }
 
-  // Makes everything gathered durable, and lets the source go of the transactions that ended.
-  void append() {
+  // Gives what was gathered to the appender.
+  void hand_over() { note(appender_->hand_over(take_batch())); }
+
+  // Makes everything gathered durable.
+  void append() { note(appender_->append(take_batch())); }
+
+  // Waits until everything handed over is durable, and lets the source go of it.
+  void settle() {
+    appender_->append(nullptr);
+    release_durable();
+  }
+
+  std::shared_ptr<state::Batch> take_batch() {
     std::shared_ptr<state::Batch> batch = std::move(batch_);
     start_batch();
-    TANDEM_FAILPOINT("capture.append.before");
-    log_.append(std::move(batch));
-    TANDEM_FAILPOINT("capture.append.after");
+    return batch;
+  }
+
+  // What the source may be let go of when the batch of this number is durable.
+  void note(std::uint64_t number) {
     last_append_ = steady_clock::now();
-    if (ended_) release(*std::exchange(ended_, std::nullopt));
+    if (!ended_) return;
+    unsettled_.push_back(
+        {number, *std::exchange(ended_, std::nullopt), transactions_, changes_, snapshot_rows_});
+  }
+
+  // Lets the source go of the transactions that are durable.
+  void release_durable() {
+    if (unsettled_.empty()) return;
+    const std::uint64_t durable = appender_->durable();
+    std::optional<Ended> newest;
+    while (!unsettled_.empty() && unsettled_.front().batch <= durable) {
+      newest = std::move(unsettled_.front());
+      unsettled_.pop_front();
+    }
+    if (newest) release(*newest);
   }
 
   void beat() {
@@ -231,16 +275,24 @@ class Publisher::Impl : public Transactions {
     batch_->records.emplace_back(state::Heartbeat{checkpoint, unix_ms()});
     ended_ = std::move(checkpoint);
     append();
+    settle();
   }
 
-  void release(const state::Checkpoint& checkpoint) {
-    source_.release(checkpoint);
+  // What had been read when a whole transaction ended, which a batch holds.
+  struct Ended {
+    std::uint64_t batch;
+    state::Checkpoint checkpoint;
+    std::int64_t transactions, changes, snapshot_rows;
+  };
+
+  void release(const Ended& ended) {
+    source_.release(ended.checkpoint);
     std::lock_guard lock(mutex_);
-    status_.checkpoint = checkpoint;
-    status_.transactions = transactions_;
-    status_.changes = changes_;
-    status_.snapshot_rows = snapshot_rows_;
-    status_.snapshotting = is_snapshotting(checkpoint);
+    status_.checkpoint = ended.checkpoint;
+    status_.transactions = ended.transactions;
+    status_.changes = ended.changes;
+    status_.snapshot_rows = ended.snapshot_rows;
+    status_.snapshotting = is_snapshotting(ended.checkpoint);
   }
 
   struct Request {
@@ -258,6 +310,7 @@ class Publisher::Impl : public Transactions {
   std::size_t bytes_ = 0;
   steady_clock::time_point batch_started_, last_append_;
   std::optional<state::Checkpoint> ended_;  // of the newest whole transaction in the batch
+  std::deque<Ended> unsettled_;             // of batches that the source was not yet let go of
   std::int64_t transactions_ = 0, changes_ = 0, snapshot_rows_ = 0;
   std::optional<std::uint64_t> claimed_;  // the epoch of a claim that no session has used
   bool restarted_ = false;
@@ -267,6 +320,7 @@ class Publisher::Impl : public Transactions {
   mutable std::mutex mutex_;
   PublisherStatus status_;
   std::vector<Request> requests_;
+  std::optional<Appender> appender_;  // of the session
 };
 
 Publisher::Publisher(Source& source, state::ChangeLog& log, PublisherOptions options)
