@@ -132,7 +132,7 @@ class Preflight {
     }
   }
 
-  bool has_slot() const { return slot_.has_value(); }
+  Possessions possessions() const { return {slot_.has_value(), agent_has_slot()}; }
   std::vector<Finding>& findings() { return findings_; }
 
  private:
@@ -140,9 +140,14 @@ class Preflight {
     findings_.push_back({level, std::move(subject), std::move(text), std::move(advice)});
   }
 
+  bool agent_has_slot() const {
+    return slot_ && slot_->active_pid != 0 &&
+           slot_->holder.find("application '" + application_ + "'") != std::string::npos;
+  }
+
   void check_holder(const std::string& subject) {
     if (slot_->active_pid == 0) return;
-    if (slot_->holder.find("application '" + application_ + "'") != std::string::npos) {
+    if (agent_has_slot()) {
       add(Level::kOk, subject, "the running agent has it (" + slot_->holder + ")", "");
     } else {
       add(Level::kWarning, subject, "somebody else has it: " + slot_->holder,
@@ -281,8 +286,12 @@ std::vector<Finding> check_postgres(const ServerAddress& address, const std::str
   }
   tell_version(*connection, findings);
   Preflight preflight(*connection, application, slot, publication);
-  check_server(*connection, preflight.has_slot(), findings);
-  check_replication(address, application, findings);
+  const Possessions ours = preflight.possessions();
+  if (!check_server(*connection, ours, findings) && ours.sender) {
+    findings.push_back({Level::kOk, "replication", "the running agent has such a connection", ""});
+  } else {
+    check_replication(address, application, findings);
+  }
   preflight.check_slot();
   preflight.check_publication();
   preflight.check_tables(requests);

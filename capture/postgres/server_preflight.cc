@@ -52,7 +52,9 @@ std::string duration_of(std::int64_t seconds) {
   return shown_duration(std::chrono::seconds(seconds));
 }
 
-void check_settings(const Rows& facts, bool slot_is_there, std::vector<Finding>& findings) {
+bool has_free_sender(const Rows& facts) { return facts.integer(0, 4) < facts.integer(0, 3); }
+
+void check_settings(const Rows& facts, const Possessions& ours, std::vector<Finding>& findings) {
   const std::string wal_level = facts.text(0, 0);
   if (wal_level != "logical") {
     findings.push_back({Level::kFailure, "wal_level",
@@ -64,7 +66,7 @@ void check_settings(const Rows& facts, bool slot_is_there, std::vector<Finding>&
   }
   const std::int64_t slots = facts.integer(0, 1), used = facts.integer(0, 2);
   const std::string slots_text = std::to_string(used) + " of " + std::to_string(slots) + " in use";
-  if (used >= slots && !slot_is_there) {
+  if (used >= slots && !ours.slot) {
     findings.push_back({Level::kFailure, "max_replication_slots", slots_text + ", none is free",
                         "raise max_replication_slots and restart the server, or drop a slot that "
                         "nothing needs"});
@@ -74,11 +76,13 @@ void check_settings(const Rows& facts, bool slot_is_there, std::vector<Finding>&
   const std::int64_t senders = facts.integer(0, 3), sending = facts.integer(0, 4);
   const std::string senders_text =
       std::to_string(sending) + " of " + std::to_string(senders) + " in use";
-  if (sending >= senders) {
+  if (!has_free_sender(facts) && !ours.sender) {
     findings.push_back({Level::kFailure, "max_wal_senders", senders_text + ", none is free",
                         "raise max_wal_senders and restart the server"});
   } else {
-    findings.push_back({Level::kOk, "max_wal_senders", senders_text, ""});
+    findings.push_back({Level::kOk, "max_wal_senders",
+                        senders_text + (ours.sender ? ", one of them by the running agent" : ""),
+                        ""});
   }
   const std::int64_t keep_mb = facts.integer(0, 5);
   if (keep_mb < 0) {
@@ -206,17 +210,18 @@ void tell_version(Connection& connection, std::vector<Finding>& findings) {
   findings.push_back({Level::kOk, "source", connection.shown() + " is " + shown, ""});
 }
 
-void check_server(Connection& connection, bool slot_is_there, std::vector<Finding>& findings) {
-  Rows facts = connection.query(kFacts);
+bool check_server(Connection& connection, const Possessions& ours, std::vector<Finding>& findings) {
+  const Rows facts = connection.query(kFacts);
   if (facts.flag(0, 8)) {
     findings.push_back({Level::kFailure, "source",
                         "it is a standby, where no publication can be made",
                         "name the primary in `source.url`"});
   }
-  check_settings(facts, slot_is_there, findings);
+  check_settings(facts, ours, findings);
   if (connection.server_version() >= 170000) check_standbys(connection, findings);
   check_role(facts, findings);
   check_transactions(connection, facts.flag(0, 13), findings);
+  return has_free_sender(facts);
 }
 
 }  // namespace tandem::capture::postgres

@@ -15,7 +15,13 @@ namespace tandem::capture::postgres {
 /// Which version the server is; a connection to one that is too old is refused (Connection).
 void tell_version(Connection& connection, std::vector<Finding>& findings);
 
-/// `slot_is_there`: it needs no free place.
-void check_server(Connection& connection, bool slot_is_there, std::vector<Finding>& findings);
+/// What Tandem has there already, and needs no free place for.
+struct Possessions {
+  bool slot = false;
+  bool sender = false;  // of a running agent
+};
+
+/// False: the server would take no further replication connection.
+bool check_server(Connection& connection, const Possessions& ours, std::vector<Finding>& findings);
 
 }  // namespace tandem::capture::postgres
