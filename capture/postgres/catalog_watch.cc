@@ -44,6 +44,14 @@ facts AS (
   SELECT to_jsonb(r)::text FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
   WHERE p.pubname = ANY($2::name[])
   UNION ALL
+)";
+// Of version 15: schemas all of whose tables are published.
+constexpr char kSchemas[] = R"(
+  SELECT to_jsonb(s)::text FROM pg_publication_namespace s JOIN pg_publication p ON p.oid = s.pnpubid
+  WHERE p.pubname = ANY($2::name[])
+  UNION ALL
+)";
+constexpr char kTypes[] = R"(
   SELECT row_to_json(y)::text FROM ()";
 constexpr char kHash[] = R"() y)
 SELECT md5(coalesce(string_agg(fact, ' ' ORDER BY fact), '')) FROM facts)";
@@ -68,10 +76,10 @@ CatalogWatch::CatalogWatch(const std::vector<TableRequest>& tables,
 }
 
 bool CatalogWatch::changed(Connection& connection) {
-  static const std::string kSignature =
-      kFacts + query_of_type_parts("attrelid IN (SELECT oid FROM tables)") + kHash;
-  std::string signature =
-      connection.query(kSignature, {names_, publications_, last_parts_}).text(0, 0);
+  const std::string schemas = connection.server_version() >= 150000 ? kSchemas : "";
+  const std::string query = kFacts + schemas + kTypes +
+                            query_of_type_parts("attrelid IN (SELECT oid FROM tables)") + kHash;
+  std::string signature = connection.query(query, {names_, publications_, last_parts_}).text(0, 0);
   if (signature == last_) return false;
   last_ = std::move(signature);
   return true;

@@ -54,8 +54,10 @@ bool belongs(const SourceTable& table, const std::string& publication, const std
 // The statements that make one of our publications publish exactly its tables.
 class Alteration {
  public:
-  Alteration(const Publication& found, const std::string& quoted)
-      : found_(found), alter_("ALTER PUBLICATION " + quoted + " ") {}
+  Alteration(const Connection& connection, const Publication& found, const std::string& name)
+      : connection_(connection),
+        found_(found),
+        alter_("ALTER PUBLICATION " + connection.identifier(name) + " ") {}
 
   /// True if updates and deletes are to be published too.
   void set_actions(bool all) {
@@ -86,11 +88,15 @@ class Alteration {
         statements_.push_back(alter_ + "DROP TABLE ONLY " + member.name);
       }
     }
+    for (const std::string& schema : found_.schemas) {
+      statements_.push_back(alter_ + "DROP TABLES IN SCHEMA " + connection_.identifier(schema));
+    }
   }
 
   const std::vector<std::string>& statements() const { return statements_; }
 
  private:
+  const Connection& connection_;
   const Publication& found_;
   const std::string alter_;
   bool actions_right_ = true;
@@ -214,13 +220,24 @@ std::vector<Publication> read_publications(Connection& connection, const std::st
 
 std::map<Oid, std::uint64_t> read_memberships(Connection& connection, const std::string& name) {
   // A row of the catalog has its oid for good: one that comes back has another.
+  std::string members =
+      "SELECT r.prrelid AS member, r.oid::int8 AS row FROM pg_publication_rel r "
+      "JOIN pg_publication p ON p.oid = r.prpubid WHERE p.pubname IN ($1, $2)";
+  if (connection.server_version() >= 150000) {
+    // What a table is by its schema does not matter where it is a member by itself.
+    members +=
+        " UNION ALL SELECT c.oid, s.oid::int8 FROM pg_publication_namespace s "
+        "JOIN pg_publication p ON p.oid = s.pnpubid "
+        "JOIN pg_class c ON c.relnamespace = s.pnnspid AND c.relkind IN ('r', 'p') "
+        "WHERE p.pubname IN ($1, $2) AND NOT EXISTS (SELECT FROM pg_publication_rel r "
+        "WHERE r.prpubid = p.oid AND r.prrelid = c.oid)";
+  }
   // What a publication publishes is in its own row, which has another xmin when that was altered.
-  Rows rows = connection.query(
-      "SELECT r.prrelid, sum(r.oid::int8)::int8 FROM pg_publication_rel r JOIN pg_publication p ON "
-      "p.oid = r.prpubid WHERE p.pubname IN ($1, $2) GROUP BY 1 UNION ALL "
-      "SELECT 0, coalesce(sum(xmin::text::int8), 0)::int8 FROM pg_publication "
-      "WHERE pubname IN ($1, $2)",
-      {name, inserts_publication(name)});
+  Rows rows = connection.query("SELECT member, sum(row)::int8 FROM (" + members +
+                                   ") m GROUP BY 1 UNION ALL "
+                                   "SELECT 0, coalesce(sum(xmin::text::int8), 0)::int8 "
+                                   "FROM pg_publication WHERE pubname IN ($1, $2)",
+                               {name, inserts_publication(name)});
   std::map<Oid, std::uint64_t> memberships;
   for (int row = 0; row < rows.count(); ++row) {
     memberships[static_cast<Oid>(rows.integer(row, 0))] =
@@ -262,7 +279,7 @@ Published publish(Connection& connection, const std::string& name,
     } else if (!publication->made_here) {
       continue;
     }
-    Alteration alteration(*publication, quoted);
+    Alteration alteration(connection, *publication, each);
     alteration.set_actions(each == name);
     for (const SourceTable& table : tables) {
       if (!belongs(table, each, name) || (others && !falls_short(table))) continue;

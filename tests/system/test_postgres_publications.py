@@ -1,0 +1,79 @@
+"""What publications hold that Tandem did not ask for, and what those of others leave out for a while."""
+
+import re
+import sqlite3
+
+import pytest
+
+from eventually import eventually
+
+CONFIG = """
+source: {type: postgres, url: "${DATABASE_URL}"}
+state: "${TANDEM_STATE}"
+target: {type: local, path: "${ITEMS}", tables: {Items: {key: [PK]}}}
+documents:
+  thing: {table: Items, root: things, item: {PK: "{id}", $columns: all}}
+"""
+THEIRS = CONFIG.replace('URL}"}', 'URL}", publication: theirs}')
+SCHEMA = """
+CREATE TABLE things (id integer PRIMARY KEY, name text);
+INSERT INTO things SELECT n, 'thing ' || n FROM generate_series(1, 10) AS n;
+"""
+
+
+def replica(tandem, columns="id, name"):
+    opened = sqlite3.connect(f"file:{tandem.state / 'replica.db'}?mode=ro", uri=True)
+    try:
+        return opened.execute(f"SELECT {columns} FROM things ORDER BY id").fetchall()
+    finally:
+        opened.close()
+
+
+def records(tandem):
+    return tandem.run("log", "show").expect().out.splitlines()
+
+
+def equal(tandem, database, columns="id, name"):
+    assert replica(tandem, columns) == database.query(f"SELECT {columns} FROM things ORDER BY id")
+    return True
+
+
+def test_a_schema_that_was_added_by_hand_is_taken_out(deploy, pg):
+    if pg.server.version < 15:
+        pytest.skip("publications have schemas from version 15 on")
+    pg.execute(SCHEMA)
+    pg.execute('CREATE SCHEMA "By hand"; CREATE TABLE "By hand".bare (x integer)')
+    tandem = deploy(pg, config=CONFIG)
+    schemas = "SELECT count(*) FROM pg_publication_namespace"
+    for claim in (tandem.init, lambda: tandem.run_once().expect()):
+        tandem.sync()
+        pg.execute('ALTER PUBLICATION tandem_tandem ADD TABLES IN SCHEMA public, "By hand"')
+        claim()
+        assert pg.value(schemas) == 0
+        assert pg.query("SELECT tablename FROM pg_publication_tables") == [("things",)]
+    # What the table is a member for is its own: it was not read again.
+    assert sum("chunk" in line for line in records(tandem)) == 1, records(tandem)
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["stopped", "running"])
+def test_a_schema_that_was_not_published_for_a_while(deploy, pg, running):
+    """Of others: nobody but the publication itself says that changes are missing."""
+    if pg.server.version < 15:
+        pytest.skip("publications have schemas from version 15 on")
+    pg.execute(SCHEMA)
+    pg.execute("CREATE PUBLICATION theirs FOR TABLES IN SCHEMA public")
+    tandem = deploy(pg, config=THEIRS)
+    tandem.sync()
+    agent = tandem.start() if running else None
+    # A look at the catalog between the two would end the agent: the table is not published then.
+    pg.execute(
+        "ALTER PUBLICATION theirs DROP TABLES IN SCHEMA public;"
+        " UPDATE things SET name = 'unpublished' WHERE id = 3; DELETE FROM things WHERE id = 4;"
+        " ALTER PUBLICATION theirs ADD TABLES IN SCHEMA public"
+    )
+    if running:
+        eventually(lambda: equal(tandem, pg), 30, "the table is read again", alive=agent.alive)
+        agent.stop()
+    else:
+        tandem.run_once().expect()
+        assert equal(tandem, pg)
