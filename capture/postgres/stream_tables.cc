@@ -103,6 +103,20 @@ std::vector<int> key_of(const RelationMessage& message, const TableSchema& schem
   return sent;
 }
 
+// Takes the generated columns out of the message. Empty if there are none.
+std::vector<bool> leave_out(const std::vector<std::string>& generated, RelationMessage& message) {
+  std::vector<bool> left_out;
+  std::vector<RelationMessage::Column> kept;
+  for (RelationMessage::Column& column : message.columns) {
+    left_out.push_back(std::find(generated.begin(), generated.end(), column.name) !=
+                       generated.end());
+    if (!left_out.back()) kept.push_back(std::move(column));
+  }
+  message.columns = std::move(kept);
+  if (message.columns.size() == left_out.size()) left_out.clear();
+  return left_out;
+}
+
 }  // namespace
 
 const TableRequest* StreamTables::request_of(const std::string& name) const {
@@ -112,19 +126,21 @@ const TableRequest* StreamTables::request_of(const std::string& name) const {
   return nullptr;
 }
 
-void StreamTables::learn(const RelationMessage& message, Connection& catalog) {
-  const std::string name = table_name(message.schema, message.name);
+void StreamTables::learn(const RelationMessage& sent, Connection& catalog) {
+  const std::string name = table_name(sent.schema, sent.name);
   const TableRequest* request = request_of(name);
   if (request == nullptr) {
-    relations_[message.oid] = {};
+    relations_[sent.oid] = {};
     return;
   }
+  RelationMessage message = sent;
   TypeCatalog types;
   const std::optional<SourceTable> found = read_table(catalog, types, *request);
   const TableSchema* known = found && found->oid == message.oid ? &found->table.schema : nullptr;
   StreamTable table;
   table.name = name;
   table.oid = message.oid;
+  if (known != nullptr) table.left_out = leave_out(found->generated, message);
   table.schema.name = name;
   table.schema.columns = columns_of(message, known, types, catalog);
   table.schema.key = key_of(message, table.schema, known, *request);
@@ -147,7 +163,7 @@ void StreamTables::learn(const RelationMessage& message, Connection& catalog) {
   table.fingerprint = table.schema.fingerprint();
   table.shares_keys =
       message.identity == 'f' && !request->insert_only && known != nullptr && found->deferrable_key;
-  relations_[message.oid] = {message, std::move(table)};
+  relations_[message.oid] = {sent, std::move(table)};
 }
 
 void StreamTables::learn_again(std::uint32_t relation, Connection& catalog) {
@@ -168,23 +184,25 @@ const StreamTable* StreamTables::find(std::uint32_t relation) const {
 }
 
 state::Row StreamTable::row(Tuple tuple, const state::Row* before) const {
-  if (tuple.columns() != static_cast<int>(schema.columns.size())) {
+  const std::size_t sent = left_out.empty() ? schema.columns.size() : left_out.size();
+  if (tuple.columns() != static_cast<int>(sent)) {
     throw state::Error("a row of the stream has another number of columns than its table", name,
                        "start again; if it comes again, report it");
   }
   state::Row row;
   row.reserve(schema.columns.size());
-  for (std::size_t i = 0; i < schema.columns.size(); ++i) {
+  for (std::size_t i = 0; i < sent; ++i) {
     const Tuple::Field field = tuple.next();
+    if (!left_out.empty() && left_out[i]) continue;
     switch (field.kind) {
       case Tuple::Kind::kNull:
         row.emplace_back();
         break;
       case Tuple::Kind::kUnchanged:
-        row.push_back(before != nullptr ? (*before)[i] : state::Value::unchanged());
+        row.push_back(before != nullptr ? (*before)[row.size()] : state::Value::unchanged());
         break;
       case Tuple::Kind::kText:
-        row.push_back(decode_value(schema.columns[i].form, field.text));
+        row.push_back(decode_value(schema.columns[row.size()].form, field.text));
         break;
     }
   }

@@ -28,6 +28,9 @@ struct StreamTable {
   std::uint64_t fingerprint = 0;  // of the schema
   /// Rows may share a key until their transaction ends; the stream names whole rows before then.
   bool shares_keys = false;
+  /// For each column that the stream sends whether it is left out: where a publication has
+  /// generated columns (publish_generated_columns), which no chunk has. Empty: none.
+  std::vector<bool> left_out;
 
   /// The values of a whole row; what was left unchanged is taken from `before` if that is whole.
   state::Row row(Tuple tuple, const state::Row* before = nullptr) const;
@@ -40,7 +43,7 @@ class StreamTables {
   explicit StreamTables(const std::vector<TableRequest>& requests) : requests_(requests) {}
 
   /// A RELATION message: from here on the relation is this.
-  void learn(const RelationMessage& message, Connection& catalog);
+  void learn(const RelationMessage& sent, Connection& catalog);
   /// Reads what the catalog says of the relation again. Does nothing if it was never described.
   void learn_again(std::uint32_t relation, Connection& catalog);
   /// Null: not a captured table. Throws Error for a relation that was never described.
