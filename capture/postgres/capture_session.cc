@@ -246,17 +246,15 @@ void CaptureSession::open(Transactions& out) {
   out.begin(begins_at(begin_.commit), unix_ms(begin_.time));
 }
 
-const StreamTable* CaptureSession::meet(std::uint32_t relation, Transactions& out) {
-  const StreamTable* table = tables_.find(relation);
-  if (table == nullptr) return nullptr;
+void CaptureSession::meet(const StreamTable& table, Transactions& out) {
   open(out);
-  snapshots_.meet(*table, out);
-  return table;
+  snapshots_.meet(table, out);
 }
 
 void CaptureSession::row(const RowMessage& message, Transactions& out) {
-  const StreamTable* table = meet(message.relation, out);
-  if (table == nullptr) return;
+  const StreamTable* table = tables_.find(message.relation);
+  if (table == nullptr || (table->insert_only && message.op != RowMessage::Op::kInsert)) return;
+  meet(*table, out);
   state::Row before;
   if (message.before.present()) {
     before = table->row(message.before);
@@ -297,8 +295,9 @@ void CaptureSession::row(const RowMessage& message, Transactions& out) {
 
 void CaptureSession::truncate(const TruncateMessage& message, Transactions& out) {
   for (std::uint32_t relation : message.relations) {
-    const StreamTable* table = meet(relation, out);
+    const StreamTable* table = tables_.find(relation);
     if (table == nullptr) continue;
+    meet(*table, out);
     snapshots_.truncation(*table);
     arrivals_.forget(table->schema);
     out.change(table->name, state::Op::kTruncate, {}, {});

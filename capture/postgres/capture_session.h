@@ -56,7 +56,7 @@ class CaptureSession {
   void row(const RowMessage& message, Transactions& out);
   void truncate(const TruncateMessage& message, Transactions& out);
   void own_message(const LogicalMessage& message, Transactions& out);
-  const StreamTable* meet(std::uint32_t relation, Transactions& out);
+  void meet(const StreamTable& table, Transactions& out);
   void open(Transactions& out);
 
   const PostgresOptions& options_;

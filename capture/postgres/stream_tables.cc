@@ -140,6 +140,7 @@ void StreamTables::learn(const RelationMessage& sent, Connection& catalog) {
   StreamTable table;
   table.name = name;
   table.oid = message.oid;
+  table.insert_only = request->insert_only;
   if (known != nullptr) table.left_out = leave_out(found->generated, message);
   table.schema.name = name;
   table.schema.columns = columns_of(message, known, types, catalog);

@@ -28,6 +28,8 @@ struct StreamTable {
   std::uint64_t fingerprint = 0;  // of the schema
   /// Rows may share a key until their transaction ends; the stream names whole rows before then.
   bool shares_keys = false;
+  /// Updates and deletes of it are passed over, as a publication of inserts alone does.
+  bool insert_only = false;
   /// For each column that the stream sends whether it is left out: where a publication has
   /// generated columns (publish_generated_columns), which no chunk has. Empty: none.
   std::vector<bool> left_out;

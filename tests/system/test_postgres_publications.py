@@ -79,6 +79,24 @@ def test_a_schema_that_was_not_published_for_a_while(deploy, pg, running):
         assert equal(tandem, pg)
 
 
+def test_updates_and_deletes_of_a_table_that_is_insert_only(deploy, pg):
+    """A publication of others has them; so a log does not depend on who made the publication."""
+    pg.execute(SCHEMA)
+    pg.execute("CREATE PUBLICATION theirs FOR ALL TABLES")
+    tandem = deploy(pg, config=THEIRS.replace("theirs}", "theirs, tables: {things: {insert_only: on}}}"))
+    tandem.sync()
+    before = replica(tandem)
+    pg.execute("UPDATE things SET name = 'never seen' WHERE id = 1")
+    pg.execute("UPDATE things SET id = 20 WHERE id = 2")
+    pg.execute("DELETE FROM things WHERE id = 3")
+    pg.execute("BEGIN; DELETE FROM things WHERE id = 4; INSERT INTO things VALUES (11, 'new'); COMMIT")
+    tandem.run_once().expect()
+    assert replica(tandem) == [*before, (11, "new")]
+    pg.execute("TRUNCATE things; INSERT INTO things VALUES (12, 'after all')")
+    tandem.run_once().expect()
+    assert replica(tandem) == [(12, "after all")]
+
+
 @pytest.mark.parametrize("other_postgres", ["18"], indirect=True)
 @pytest.mark.parametrize("theirs", [True, False], ids=["theirs", "ours"])
 @pytest.mark.parametrize("identity", ["DEFAULT", "FULL"])
