@@ -2,43 +2,18 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
 #include <optional>
 
-#include "capture/nearest_name.h"
-#include "capture/postgres/catalog.h"
 #include "capture/postgres/publication.h"
 #include "capture/postgres/server_preflight.h"
 #include "capture/postgres/slot.h"
 #include "capture/postgres/slot_guardian.h"
+#include "capture/postgres/table_preflight.h"
 
 namespace tandem::capture::postgres {
 namespace {
 
 using Level = Finding::Level;
-
-// What this role may do with a table, and whether a policy hides rows from it.
-struct Rights {
-  bool select = false, owns = false, row_security = false;
-};
-
-std::map<Oid, Rights> read_rights(Connection& connection, const std::vector<SourceTable>& tables) {
-  std::string oids = "{";
-  for (const SourceTable& table : tables) {
-    oids += (oids.size() > 1 ? "," : "") + std::to_string(table.oid);
-  }
-  Rows rows = connection.query(
-      "SELECT c.oid, has_table_privilege(c.oid, 'SELECT') AND "
-      "has_schema_privilege(c.relnamespace, 'USAGE'), pg_has_role(c.relowner, 'USAGE'), "
-      "row_security_active(c.oid) FROM pg_class c WHERE c.oid = ANY ($1::oid[])",
-      {oids + "}"});
-  std::map<Oid, Rights> rights;
-  for (int row = 0; row < rows.count(); ++row) {
-    rights[static_cast<Oid>(rows.integer(row, 0))] = {rows.flag(row, 1), rows.flag(row, 2),
-                                                      rows.flag(row, 3)};
-  }
-  return rights;
-}
 
 class Preflight {
  public:
@@ -64,15 +39,15 @@ class Preflight {
       add(Level::kWarning, subject, "it is not there yet", "run `tandem init`");
       return;
     }
-    const std::string shortcoming = slot_->shortcoming(database_);
-    if (slot_->is_lost()) {
-      add(Level::kWarning, subject, shortcoming,
-          "nothing to do: Tandem makes a new one and reads all tables again; raise "
-          "max_slot_wal_keep_size so that it does not happen again");
+    if (const std::string strange = slot_->strangeness(database_); !strange.empty()) {
+      add(Level::kFailure, subject, strange,
+          "name another one in `source.slot`, or drop it if nothing needs it");
       return;
     }
-    if (!shortcoming.empty()) {
-      add(Level::kFailure, subject, shortcoming, "name another one in `source.slot`");
+    if (slot_->is_lost()) {
+      add(Level::kWarning, subject, slot_->shortcoming(database_),
+          "nothing to do: Tandem makes a new one and reads all tables again; raise "
+          "max_slot_wal_keep_size so that it does not happen again");
       return;
     }
     check_holder(subject);
@@ -110,26 +85,8 @@ class Preflight {
     for (const Publication& publication : publications_) check_one(publication);
   }
 
-  void check_tables(const std::vector<TableRequest>& requests) {
-    TypeCatalog types;
-    const std::vector<SourceTable> all = read_tables(connection_, types, requests);
-    const std::map<Oid, Rights> rights = read_rights(connection_, all);
-    for (const TableRequest& request : requests) {
-      const std::string name = canonical_table_name(request.name);
-      auto found = std::find_if(all.begin(), all.end(), [&](const SourceTable& table) {
-        return table.table.schema.name == name;
-      });
-      if (found != all.end()) {
-        auto known = rights.find(found->oid);
-        check_table(*found, known == rights.end() ? Rights{} : known->second);
-        continue;
-      }
-      std::vector<std::string> names;
-      for (const SourceTable& table : all) names.push_back(table.table.schema.name);
-      const std::string nearest = nearest_name(name, names);
-      add(Level::kFailure, "table " + name, "there is no such table in the source",
-          nearest.empty() ? "correct its name in the config" : "did you mean " + nearest + "?");
-    }
+  void check_captured(const std::vector<TableRequest>& requests) {
+    check_tables(connection_, publication_name_, publications_, requests, findings_);
   }
 
   Possessions possessions() const { return {slot_.has_value(), agent_has_slot()}; }
@@ -175,70 +132,6 @@ class Preflight {
                               : ""),
           "");
     }
-  }
-
-  void check_table(const SourceTable& table, const Rights& rights) {
-    const std::string& name = table.table.schema.name;
-    const std::string subject = "table " + name;
-    if (!table.table.refusal.empty()) {
-      add(Level::kFailure, subject, "it cannot be captured", table.table.refusal);
-      return;
-    }
-    bool usable = true;
-    if (!rights.select) {
-      add(Level::kFailure, subject, "the role " + role_ + " may not read it",
-          "run GRANT USAGE ON SCHEMA " + connection_.identifier(table.schema) + " TO " +
-              connection_.identifier(role_) + "; GRANT SELECT ON " + table.quoted() + " TO " +
-              connection_.identifier(role_));
-      usable = false;
-    } else if (rights.row_security) {
-      add(Level::kFailure, subject,
-          "its row-level security hides rows from the role " + role_ +
-              ", which the stream would show",
-          "run ALTER ROLE " + connection_.identifier(role_) + " BYPASSRLS");
-      usable = false;
-    }
-    if (!table.generated.empty()) {
-      std::string columns;
-      for (const std::string& column : table.generated) {
-        columns += (columns.empty() ? "" : ", ") + column;
-      }
-      add(Level::kWarning, subject,
-          "its generated columns (" + columns + ") are not in the stream and are left out",
-          "let the documents compute what they need of them");
-    }
-    if (!check_published(table, rights)) usable = false;
-    if (!usable) return;
-    add(Level::kOk, subject,
-        std::string("its changes are published") +
-            (table.kind == 'p' ? ", those of its partitions under its name" : "") +
-            (table.insert_only ? "; it is insert_only: updates and deletes are not seen" : ""),
-        "");
-  }
-
-  // Adds a finding if its changes are not published.
-  bool check_published(const SourceTable& table, const Rights& rights) {
-    const std::string why = shortcoming(publications_, table);
-    if (why.empty()) return true;
-    const std::string subject = "table " + table.table.schema.name;
-    const bool ours = std::none_of(
-        publications_.begin(), publications_.end(),
-        [&](const auto& each) { return each.name == publication_name_ && !each.made_here; });
-    if (!ours) {
-      add(Level::kFailure, subject, why,
-          "let its owner run ALTER PUBLICATION " + connection_.identifier(publication_name_) +
-              " ADD TABLE " + table.from_clause() + ", without a filter or a list of columns");
-    } else if (!rights.owns) {
-      add(Level::kFailure, subject,
-          "it is not published yet, and the role " + role_ +
-              " does not own it, as who publishes a table must",
-          "grant the owner's role to " + connection_.identifier(role_) +
-              ", or let the owner make the publication and name it in `source.publication`");
-    } else {
-      add(Level::kWarning, subject, publications_.empty() ? "it is not published yet" : why,
-          "run `tandem init`");
-    }
-    return false;
   }
 
   Connection& connection_;
@@ -294,7 +187,7 @@ std::vector<Finding> check_postgres(const ServerAddress& address, const std::str
   }
   preflight.check_slot();
   preflight.check_publication();
-  preflight.check_tables(requests);
+  preflight.check_captured(requests);
   findings.insert(findings.end(), preflight.findings().begin(), preflight.findings().end());
   return findings;
 }

@@ -156,13 +156,21 @@ std::optional<PublicationOwner> parse_owner(std::string_view comment) {
 
 std::string inserts_publication(const std::string& name) { return name + "_inserts"; }
 
-std::string Publication::shortcoming(const SourceTable& table) const {
-  const std::string itself = "the publication " + name;
+const Publication::Member* Publication::find(const SourceTable& table) const {
   auto member = std::find_if(members.begin(), members.end(),
                              [&](const Member& each) { return each.table == table.oid; });
-  if (member == members.end()) {
-    const bool by_schema = std::find(schemas.begin(), schemas.end(), table.schema) != schemas.end();
-    if (!all_tables && !by_schema) return "it is not in " + itself;
+  return member == members.end() ? nullptr : &*member;
+}
+
+bool Publication::has_by_schema(const SourceTable& table) const {
+  return std::find(schemas.begin(), schemas.end(), table.schema) != schemas.end();
+}
+
+std::string Publication::shortcoming(const SourceTable& table) const {
+  const std::string itself = "the publication " + name;
+  const Member* member = find(table);
+  if (member == nullptr) {
+    if (!all_tables && !has_by_schema(table)) return "it is not in " + itself;
   } else if (member->row_filter) {
     return itself + " leaves out rows of it by a filter";
   } else if (member->column_list) {
@@ -177,6 +185,35 @@ std::string Publication::shortcoming(const SourceTable& table) const {
            "(publish_via_partition_root is off)";
   }
   return "";
+}
+
+std::string Publication::remedy(const Connection& connection, const SourceTable& table) const {
+  const std::string alter = "ALTER PUBLICATION " + connection.identifier(name) + " ";
+  std::vector<std::string> statements;
+  const Member* member = find(table);
+  const bool cut = member != nullptr && (member->row_filter || member->column_list);
+  if (cut) statements.push_back(alter + "DROP TABLE ONLY " + member->name);
+  if (cut || (member == nullptr && !all_tables && !has_by_schema(table))) {
+    statements.push_back(alter + "ADD TABLE " + table.from_clause());
+  }
+  // What it publishes of other tables stays: they may have no replica identity.
+  std::string actions;
+  bool lacks = false;
+  auto want = [&](const char* action, bool there, bool needed) {
+    if (there || needed) actions += (actions.empty() ? "" : ", ") + std::string(action);
+    lacks = lacks || (needed && !there);
+  };
+  want("insert", inserts, true);
+  want("update", updates, !table.insert_only);
+  want("delete", deletes, !table.insert_only);
+  want("truncate", truncations, true);
+  if (lacks) statements.push_back(alter + "SET (publish = '" + actions + "')");
+  if (table.kind == 'p' && !via_root) {
+    statements.push_back(alter + "SET (publish_via_partition_root = true)");
+  }
+  std::string all;
+  for (const std::string& statement : statements) all += (all.empty() ? "" : "; ") + statement;
+  return all;
 }
 
 std::string shortcoming(const std::vector<Publication>& publications, const SourceTable& table) {

@@ -59,6 +59,12 @@ struct Publication {
 
   /// Why changes of the table do not come whole through this publication, "" if they do.
   std::string shortcoming(const SourceTable& table) const;
+  /// The statements by which its owner makes them come whole.
+  std::string remedy(const Connection& connection, const SourceTable& table) const;
+
+ private:
+  const Member* find(const SourceTable& table) const;
+  bool has_by_schema(const SourceTable& table) const;
 };
 
 std::string inserts_publication(const std::string& name);

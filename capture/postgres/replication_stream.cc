@@ -25,7 +25,7 @@ constexpr std::size_t kHandOver = 128U << 10U;
 constexpr std::size_t kQueueBytes = 4U << 20U;
 // Memory that is kept for frames to come.
 constexpr std::size_t kSpare = 40, kLargestSpare = 1U << 20U;
-// How often the server hears from us: its wal_sender_timeout is a minute unless it was changed.
+// How often the server hears from us: for us its wal_sender_timeout is a minute (Connection).
 constexpr std::chrono::seconds kStatusEvery{5};
 // How long a server that was asked to answer may say nothing.
 constexpr std::chrono::seconds kSilence{60};

@@ -10,7 +10,6 @@ namespace {
 
 using Level = Finding::Level;
 
-constexpr std::int64_t kShortestSenderTimeout = 10'000;  // ms
 constexpr int kTransactionsShown = 5;
 
 constexpr char kFacts[] =
@@ -27,11 +26,12 @@ constexpr char kFacts[] =
     "AND pg_has_role(g.oid, 'MEMBER')), r.rolsuper OR pg_has_role('pg_read_all_stats', 'USAGE') "
     "FROM pg_roles r WHERE r.rolname = current_user";
 
-// What was open for longer than a minute, in any database: a new slot waits for all of them.
+// What was open for longer than $1 seconds, in any database: a new slot waits for all of them.
 constexpr char kOpenTransactions[] =
     "SELECT pid, coalesce(nullif(application_name, ''), 'unnamed'), usename, state, "
     "extract(epoch FROM now() - xact_start)::bigint FROM pg_stat_activity "
-    "WHERE xact_start < now() - interval '1 minute' AND backend_type = 'client backend' "
+    "WHERE xact_start <= now() - make_interval(secs => $1::float8) AND backend_type = 'client "
+    "backend' "
     "AND pid <> pg_backend_pid() AND (backend_xid IS NOT NULL OR backend_xmin IS NOT NULL "
     "OR state LIKE 'idle in transaction%') ORDER BY xact_start";
 constexpr char kPrepared[] =
@@ -95,21 +95,13 @@ void check_settings(const Rows& facts, const Possessions& ours, std::vector<Find
     findings.push_back({Level::kOk, "max_slot_wal_keep_size",
                         "the server keeps up to " + shown_size(keep_mb << 20) + " of its log", ""});
   }
+  // Whatever it is, connections of ours have their own (Connection).
   const std::int64_t timeout = facts.integer(0, 6);
-  if (timeout == 0) {
-    findings.push_back({Level::kWarning, "wal_sender_timeout",
-                        "it is off: a connection that broke without a word would hold the slot "
-                        "for hours",
-                        "set it to 60s"});
-  } else if (timeout < kShortestSenderTimeout) {
-    findings.push_back({Level::kWarning, "wal_sender_timeout",
-                        "it is " + std::to_string(timeout) +
-                            " ms: a short pause of the network ends the connection",
-                        "set it to 60s"});
-  } else {
-    findings.push_back(
-        {Level::kOk, "wal_sender_timeout", "it is " + duration_of(timeout / 1000), ""});
-  }
+  const std::string shown = timeout == 0      ? "off"
+                            : timeout < 1'000 ? std::to_string(timeout) + " ms"
+                                              : duration_of(timeout / 1'000);
+  findings.push_back({Level::kOk, "wal_sender_timeout",
+                      "it is " + shown + "; Tandem sets 60 s for its own connection", ""});
   if (const std::int64_t idle = facts.integer(0, 7); idle > 0) {
     findings.push_back({Level::kWarning, "idle_replication_slot_timeout",
                         "the server gives up a slot that nobody used for " + duration_of(idle),
@@ -117,22 +109,23 @@ void check_settings(const Rows& facts, const Possessions& ours, std::vector<Find
   }
 }
 
-void check_role(const Rows& facts, std::vector<Finding>& findings) {
+void check_role(const Connection& connection, const Rows& facts, std::vector<Finding>& findings) {
   const std::string role = facts.text(0, 9);
+  const std::string quoted = connection.identifier(role);
   const bool managed = facts.flag(0, 12);
   if (!facts.flag(0, 10) && !facts.flag(0, 11) && !managed) {
     findings.push_back({Level::kFailure, "role " + role, "it may not replicate",
-                        "run ALTER ROLE " + role +
-                            " REPLICATION (Amazon RDS: GRANT "
-                            "rds_replication TO " +
-                            role + ")"});
+                        "run ALTER ROLE " + quoted +
+                            " REPLICATION (Amazon RDS: GRANT rds_replication TO " + quoted + ")"});
   } else {
     findings.push_back({Level::kOk, "role " + role, "it may replicate", ""});
   }
 }
 
-void check_transactions(Connection& connection, bool sees_others, std::vector<Finding>& findings) {
-  Rows open = connection.query(kOpenTransactions);
+void check_transactions(Connection& connection, bool sees_others, std::chrono::seconds patience,
+                        std::vector<Finding>& findings) {
+  const std::string limit = duration_of(patience.count());
+  Rows open = connection.query(kOpenTransactions, {std::to_string(patience.count())});
   for (int row = 0; row < std::min(open.count(), kTransactionsShown); ++row) {
     findings.push_back({Level::kWarning, "transactions",
                         "process " + open.text(row, 0) + " (" + open.text(row, 1) + ", user " +
@@ -145,27 +138,25 @@ void check_transactions(Connection& connection, bool sees_others, std::vector<Fi
   if (open.count() > kTransactionsShown) {
     findings.push_back({Level::kWarning, "transactions",
                         std::to_string(open.count() - kTransactionsShown) +
-                            " more have been open for over a minute",
+                            " more have been open for over " + limit,
                         "see pg_stat_activity"});
   }
   Rows prepared = connection.query(kPrepared);
   for (int row = 0; row < prepared.count(); ++row) {
+    const std::string name = connection.literal(prepared.view(row, 0));
     findings.push_back({Level::kWarning, "transactions",
-                        connection.literal(prepared.view(row, 0)) + " in the database " +
-                            prepared.text(row, 2) + " has been prepared for " +
-                            duration_of(prepared.integer(row, 3)) +
+                        name + " in the database " + prepared.text(row, 2) +
+                            " has been prepared for " + duration_of(prepared.integer(row, 3)) +
                             ", and a new slot or a snapshot waits for its end",
-                        "let " + prepared.text(row, 1) +
-                            " run COMMIT PREPARED or ROLLBACK "
-                            "PREPARED"});
+                        "let " + prepared.text(row, 1) + " or a superuser run COMMIT PREPARED " +
+                            name + " or ROLLBACK PREPARED " + name + " in that database"});
   }
   if (open.empty() && prepared.empty()) {
-    findings.push_back(
-        {Level::kOk, "transactions",
-         sees_others ? "none has been open for over a minute"
-                     : "none of this role's has been open for over a minute; those of others are "
-                       "hidden from it",
-         ""});
+    findings.push_back({Level::kOk, "transactions",
+                        sees_others ? "none has been open for over " + limit
+                                    : "none of this role's has been open for over " + limit +
+                                          "; those of others are hidden from it",
+                        ""});
   }
 }
 
@@ -210,7 +201,8 @@ void tell_version(Connection& connection, std::vector<Finding>& findings) {
   findings.push_back({Level::kOk, "source", connection.shown() + " is " + shown, ""});
 }
 
-bool check_server(Connection& connection, const Possessions& ours, std::vector<Finding>& findings) {
+bool check_server(Connection& connection, const Possessions& ours, std::vector<Finding>& findings,
+                  std::chrono::seconds patience) {
   const Rows facts = connection.query(kFacts);
   if (facts.flag(0, 8)) {
     findings.push_back({Level::kFailure, "source",
@@ -219,8 +211,8 @@ bool check_server(Connection& connection, const Possessions& ours, std::vector<F
   }
   check_settings(facts, ours, findings);
   if (connection.server_version() >= 170000) check_standbys(connection, findings);
-  check_role(facts, findings);
-  check_transactions(connection, facts.flag(0, 13), findings);
+  check_role(connection, facts, findings);
+  check_transactions(connection, facts.flag(0, 13), patience, findings);
   return has_free_sender(facts);
 }
 

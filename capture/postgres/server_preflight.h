@@ -4,6 +4,7 @@
 // Reads only. Errors: those of the connection.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,9 @@ struct Possessions {
   bool sender = false;  // of a running agent
 };
 
-/// False: the server would take no further replication connection.
-bool check_server(Connection& connection, const Possessions& ours, std::vector<Finding>& findings);
+/// False: the server would take no further replication connection. Transactions are told of that
+/// have been open for longer than `patience`.
+bool check_server(Connection& connection, const Possessions& ours, std::vector<Finding>& findings,
+                  std::chrono::seconds patience = std::chrono::minutes(1));
 
 }  // namespace tandem::capture::postgres
