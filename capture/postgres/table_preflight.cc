@@ -12,6 +12,8 @@ namespace {
 
 using Level = Finding::Level;
 
+constexpr std::size_t kChildrenShown = 5;
+
 // What the role may do with a table, and whether a policy hides rows from it.
 struct Rights {
   bool select = false, owns = false, row_security = false;
@@ -24,9 +26,22 @@ constexpr char kRights[] =
     "row_security_active(c.oid), CASE WHEN NOT o.rolsuper THEN quote_ident(o.rolname) END "
     "FROM pg_class c JOIN pg_roles o ON o.oid = c.relowner WHERE c.oid = ANY ($1::oid[])";
 
-std::string listed(const std::vector<std::string>& names) {
+// Tables that inherit from others, however far down, partitions left out.
+constexpr char kChildren[] =
+    "WITH RECURSIVE family(parent, child) AS ("
+    "SELECT i.inhparent, i.inhrelid FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent "
+    "WHERE i.inhparent = ANY ($1::oid[]) AND p.relkind = 'r' "
+    "UNION SELECT f.parent, i.inhrelid FROM family f JOIN pg_inherits i ON i.inhparent = f.child) "
+    "SELECT f.parent, n.nspname, c.relname FROM family f JOIN pg_class c ON c.oid = f.child "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE c.relkind = 'r' AND c.relpersistence <> 't' ORDER BY f.parent, n.nspname, c.relname";
+
+std::string listed(const std::vector<std::string>& names, std::size_t most) {
   std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  for (std::size_t i = 0; i < std::min(names.size(), most); ++i) {
+    text += (text.empty() ? "" : ", ") + names[i];
+  }
+  if (names.size() > most) text += " and " + std::to_string(names.size() - most) + " more";
   return text;
 }
 
@@ -51,6 +66,7 @@ class TablePreflight {
     }
     oids += '}';
     read_rights(oids);
+    read_children(oids);
   }
 
   void check() {
@@ -72,6 +88,15 @@ class TablePreflight {
     for (int row = 0; row < rows.count(); ++row) {
       rights_[static_cast<Oid>(rows.integer(row, 0))] = {rows.flag(row, 1), rows.flag(row, 2),
                                                          rows.flag(row, 3), rows.text(row, 4)};
+    }
+  }
+
+  void read_children(const std::string& oids) {
+    Rows rows = connection_.query(kChildren, {oids});
+    for (int row = 0; row < rows.count(); ++row) {
+      std::string name = table_name(rows.view(row, 1), rows.view(row, 2));
+      if (std::find(names_.begin(), names_.end(), name) != names_.end()) continue;
+      children_[static_cast<Oid>(rows.integer(row, 0))].push_back(std::move(name));
     }
   }
 
@@ -109,8 +134,15 @@ class TablePreflight {
     const std::string& name = table.table.schema.name;
     if (!table.generated.empty()) {
       add(Level::kWarning, name,
-          "its generated columns (" + listed(table.generated) + ") are not captured",
+          "its generated columns (" + listed(table.generated, table.generated.size()) +
+              ") are not captured",
           "let the documents compute what they need of them");
+    }
+    if (auto children = children_.find(table.oid); children != children_.end()) {
+      add(Level::kWarning, name,
+          "rows of the tables that inherit from it (" + listed(children->second, kChildrenShown) +
+              ") are not captured with its own, though a query of it shows them",
+          "name them in the config as tables of their own, with documents of their own");
     }
   }
 
@@ -168,6 +200,7 @@ class TablePreflight {
   std::vector<std::string> names_;  // of the requests
   std::vector<SourceTable> tables_;
   std::map<Oid, Rights> rights_;
+  std::map<Oid, std::vector<std::string>> children_;  // that the config does not name
 };
 
 }  // namespace
