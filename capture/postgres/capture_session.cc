@@ -8,6 +8,7 @@
 #include "capture/postgres/catalog.h"
 #include "capture/postgres/publication.h"
 #include "capture/postgres/settings.h"
+#include "capture/postgres/slot.h"
 #include "state/failpoint.h"
 
 namespace tandem::capture::postgres {
@@ -50,13 +51,15 @@ CaptureSession::CaptureSession(const PostgresOptions& options,
       snapshots_(requests, {address_of(options), application_of(options), options.slot, word_,
                             options.snapshot_tables}) {
   const ReplicationStream::Server& server = stream_.server();
+  // Only now that we have it can nobody else move it.
+  const std::optional<Slot> slot = read_slot(sql_, options.slot);
   server_ = {server.system,
              server.database,
              options.slot,
              server.timeline,
              server.ended,
              server.newest,
-             installed.confirmed,
+             slot ? slot->confirmed : 0,
              installed.slot_is_new,
              installed.slot_was_lost,
              0};

@@ -72,10 +72,7 @@ Installation make_installation(Connection& connection, const InstallationNames& 
       publish(connection, names.publication, read_requested(connection, types, tables),
               Superfluous::kDrop, drop_older_slot)
           .names;
-  if (slot && !slot->is_lost()) {
-    installed.confirmed = slot->confirmed;
-    return installed;
-  }
+  if (slot && !slot->is_lost()) return installed;
   if (slot) {
     installed.slot_was_lost = "the server gave up the replication slot " + names.slot +
                               (slot->invalidation.empty() ? "" : " (" + slot->invalidation + ")");

@@ -23,7 +23,6 @@ struct Installation {
   std::vector<std::string> publications;
   bool slot_is_new = false;
   std::string slot_was_lost;  // why the slot was made anew, "" if it was not
-  Lsn confirmed = 0;          // of the slot
 };
 
 /// Makes what is missing. Idempotent. Throws Error rather than drop a slot that may be of others.

@@ -16,6 +16,7 @@
 #include "capture/postgres/slot_wait.h"
 #include "capture/postgres/stream_news.h"
 #include "state/failpoint.h"
+#include "state/rest.h"
 
 namespace tandem::capture {
 namespace postgres {
@@ -29,6 +30,9 @@ using std::chrono::steady_clock;
 constexpr std::chrono::seconds kStillNew{1};
 
 constexpr char kObjectInUse[] = "55006";
+// How long a claim waits for somebody who asks by SQL what the slot holds, which takes a moment.
+constexpr std::chrono::seconds kPassing{10};
+constexpr milliseconds kBetweenTries{200};
 
 class PostgresSource : public Source {
  public:
@@ -107,7 +111,9 @@ class PostgresSource : public Source {
   }
 
   Installation make_what_is_missing(const InstallationNames& names, std::stop_token stop) const;
-  void throw_if_held(std::stop_token stop) const;
+  std::unique_ptr<CaptureSession> take_slot(const InstallationNames& names,
+                                            const std::stop_token& stop);
+  bool is_held_in_passing(std::stop_token stop, bool patient) const;
 
   const PostgresOptions options_;
   const std::vector<TableRequest> requests_;
@@ -129,20 +135,29 @@ std::uint64_t PostgresSource::claim(const std::string& log_identity, std::uint64
   news_.start();
   InstallationNames names = names_of(options_);
   names.slot_is_known = log_epoch != 0;
-  const Installation installed = make_what_is_missing(names, stop);
-  TANDEM_FAILPOINT("postgres.claim.before");
-  std::unique_ptr<CaptureSession> session;
-  try {
-    session =
-        std::make_unique<CaptureSession>(options_, requests_, installed, ownership(), news_, stop);
-  } catch (const ServerError& error) {
-    if (error.sqlstate() == kObjectInUse) throw_if_held(stop);
-    throw;
-  }
+  std::unique_ptr<CaptureSession> session = take_slot(names, stop);
   TANDEM_FAILPOINT("postgres.claim.after");
   const std::uint64_t epoch = session->claim(log_identity, log_epoch);
   session_ = std::move(session);
   return epoch;
+}
+
+std::unique_ptr<CaptureSession> PostgresSource::take_slot(const InstallationNames& names,
+                                                          const std::stop_token& stop) {
+  for (const auto began = steady_clock::now();;) {
+    try {
+      // Each time: whoever had the slot may have moved or dropped it.
+      const Installation installed = make_what_is_missing(names, stop);
+      TANDEM_FAILPOINT("postgres.claim.before");
+      return std::make_unique<CaptureSession>(options_, requests_, installed, ownership(), news_,
+                                              stop);
+    } catch (const ServerError& error) {
+      if (error.sqlstate() != kObjectInUse) throw;
+      const bool patient = steady_clock::now() - began < kPassing;
+      if (!is_held_in_passing(stop, patient)) throw;
+    }
+    state::rest(kBetweenTries, stop);
+  }
 }
 
 Installation PostgresSource::make_what_is_missing(const InstallationNames& names,
@@ -153,11 +168,13 @@ Installation PostgresSource::make_what_is_missing(const InstallationNames& names
   return make_installation(connection, names, requests_);
 }
 
-// The server's own message tells no more of who has the slot than the number of a process.
-void PostgresSource::throw_if_held(std::stop_token stop) const {
+// Throws if somebody has the slot for longer: the server's own message tells no more of who that is
+// than the number of a process.
+bool PostgresSource::is_held_in_passing(std::stop_token stop, bool patient) const {
   Connection connection = connect(std::move(stop));
   const std::optional<Slot> slot = read_slot(connection, options_.slot);
-  if (!slot || slot->active_pid == 0) return;  // let go meanwhile
+  const bool let_go = !slot || slot->active_pid == 0;
+  if (let_go || (slot->in_passing && patient)) return patient;
   throw state::Error("the replication slot is in use by " + slot->holder, options_.slot,
                      "end that process, or name another slot in `source.slot`");
 }

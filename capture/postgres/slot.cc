@@ -16,7 +16,8 @@ constexpr char kSlots[] =
     "ELSE pg_current_wal_lsn() END::text, s.wal_status, s.safe_wal_size, "
     "coalesce(to_jsonb(s) ->> 'invalidation_reason', CASE to_jsonb(s) ->> 'conflicting' "
     "WHEN 'true' THEN 'conflict with recovery' END), "
-    "a.application_name, host(a.client_addr), a.usename, a.backend_start::text "
+    "a.application_name, host(a.client_addr), a.usename, a.backend_start::text, "
+    "coalesce(a.backend_type, '') = 'client backend' "
     "FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid "
     "WHERE s.slot_name = $1";
 
@@ -67,6 +68,7 @@ std::optional<Slot> read_slot(Connection& connection, const std::string& name) {
   if (!rows.is_null(0, 5)) {
     slot.active_pid = static_cast<int>(rows.integer(0, 5));
     slot.holder = holder_of(rows);
+    slot.in_passing = rows.flag(0, 16);
   }
   slot.confirmed = lsn_of(rows, 6);
   slot.restart = lsn_of(rows, 7);
@@ -93,6 +95,7 @@ void drop_slot(Connection& connection, const std::string& name) {
 
 bool has_changes(Connection& connection, const std::string& slot,
                  const std::vector<std::string>& publications, Lsn from, Lsn to) {
+  constexpr char kNoRoom[] = "53400";
   // A commit message of pgoutput: 'C', flags, the commit's LSN, its end's (eight bytes each).
   constexpr char kQuery[] =
       "WITH messages AS MATERIALIZED (SELECT xid::text, data, get_byte(data, 0) AS kind "
@@ -106,7 +109,17 @@ bool has_changes(Connection& connection, const std::string& slot,
     names += (names.empty() ? "" : ",") + connection.identifier(publication);
   }
   connection.execute("SET statement_timeout = '5s'");
-  const Rows rows = connection.query(kQuery, {slot, to_text(to), names, std::to_string(from)});
+  // Who decodes has the slot, and an agent that starts meanwhile would not get it: so a copy is
+  // decoded, which ends with the session if not before.
+  std::string read = "tandem_peek_" + std::to_string(connection.backend_pid());
+  try {
+    connection.query("SELECT pg_copy_logical_replication_slot($1, $2, true)", {slot, read});
+  } catch (const ServerError& error) {
+    if (error.sqlstate() != kNoRoom) throw;
+    read = slot;
+  }
+  const Rows rows = connection.query(kQuery, {read, to_text(to), names, std::to_string(from)});
+  if (read != slot) drop_slot(connection, read);
   connection.execute("SET statement_timeout = 0");
   return rows.flag(0, 0);
 }

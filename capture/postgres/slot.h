@@ -18,8 +18,10 @@ struct Slot {
   std::string plugin;    // "" for a physical slot
   std::string database;  // that it decodes
   bool temporary = false, two_phase = false, failover = false;
-  int active_pid = 0;      // of the process that has it, 0 if none
-  std::string holder;      // that process for people, "" if none
+  int active_pid = 0;  // of the process that has it, 0 if none
+  std::string holder;  // that process for people, "" if none
+  /// That process has it for one statement of SQL, and streams nothing.
+  bool in_passing = false;
   Lsn confirmed = 0;       // everything before was confirmed
   Lsn restart = 0;         // the server keeps its log from here on; 0: it has let go
   Lsn written = 0;         // where the server's log ends now
@@ -44,9 +46,9 @@ void create_slot(Connection& connection, const std::string& name);
 /// Throws ServerError 55006 while somebody has it. Does nothing if it is not there.
 void drop_slot(Connection& connection, const std::string& name);
 
-/// Whether a transaction that ends in (from, to] changed what is published: decodes, without moving
-/// it, all that the slot holds, and has it meanwhile. Throws ServerError if somebody has the slot,
-/// or if it takes long.
+/// Whether a transaction that ends in (from, to] changed what is published: decodes all that the
+/// slot holds. Neither moves it nor has it meanwhile, where the server has room for another. Throws
+/// ServerError if it takes long.
 bool has_changes(Connection& connection, const std::string& slot,
                  const std::vector<std::string>& publications, Lsn from, Lsn to);
 

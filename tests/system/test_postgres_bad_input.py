@@ -132,6 +132,10 @@ def test_no_slot_is_free(deploy, own_postgres):
     server.drop_slot("taken")
     tandem.sync()
     assert equal(tandem, database)
+    # Nor is one for a copy that status could ask what ours holds: so it asks ours.
+    database.execute("CREATE TABLE noise (id integer)")
+    database.execute("INSERT INTO noise SELECT generate_series(1, 1000)")
+    assert tandem.run("status", "--json").expect().json["in_sync"]
 
 
 @pytest.mark.parametrize(

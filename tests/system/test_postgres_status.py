@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from deployment import DONE
+from deployment import DONE, FAILED
 from eventually import eventually
 from local_items import LocalItems
 
@@ -180,3 +180,57 @@ def test_uninstall_says_what_it_leaves(tandem, pg):
     assert "publication tandem_watched was not made by Tandem" in said, said
     assert "pg_drop_replication_slot" in said, said
     assert pg.slot()["slot_name"] == "tandem_watched"
+
+
+def holder(pg, slot):
+    return pg.query("SELECT active_pid FROM pg_replication_slots WHERE slot_name = %s AND active", slot)
+
+
+def test_an_agent_starts_beside_a_status_that_takes_long(tandem, pg):
+    """What status decodes takes it seconds, and it has the slot for none of them."""
+    tandem.sync()
+    fill(pg, 40)
+    asked = tandem.start("status", "--json")
+    with pg.connect() as witness:
+        held = "SELECT slot_name, temporary FROM pg_replication_slots WHERE active"
+        (slot, temporary) = eventually(lambda: witness.execute(held).fetchone(), 30, "status decodes", pause=0.005)
+    assert temporary and slot != "tandem_watched"
+    tandem.run_once().expect()
+    assert asked.wait(30) == DONE
+    eventually(lambda: pg.slot()["slot_name"] == "tandem_watched", 10, "the copy is gone")
+
+
+def test_a_claim_waits_for_who_has_the_slot_for_a_statement(tandem, pg):
+    """Making a slot has it until all transactions of the moment have ended: for as long as a test needs."""
+    tandem.sync()
+    pg.server.drop_slot("tandem_watched")
+    pg.execute("DELETE FROM thing WHERE id = 1")
+    blocker = pg.connect(autocommit=False)
+    blocker.execute("INSERT INTO other (filler) VALUES ('still open')")
+    maker = threading.Thread(target=pg.execute, args=(
+        "SELECT pg_create_logical_replication_slot('tandem_watched', 'pgoutput')",))
+    maker.start()
+    eventually(lambda: holder(pg, "tandem_watched"), 10, "somebody has the slot")
+    agent = tandem.start("run", "--once")
+    eventually(lambda: pg.query("SELECT FROM pg_stat_activity WHERE application_name = 'tandem watched'"
+                                " AND backend_type = 'walsender'"), 20, "it asks for the slot", alive=agent.alive)
+    blocker.rollback()
+    blocker.close()
+    maker.join()
+    assert agent.wait(60) == DONE, agent.output()
+    assert items(tandem) == 99, "what the new slot never saw was read again"
+
+
+def test_a_claim_does_not_wait_for_ever(tandem, pg):
+    """Nor for another agent: test_postgres_bad_input.py."""
+    tandem.sync()
+    pg.server.drop_slot("tandem_watched")
+    with pg.connect(autocommit=False) as blocker:
+        blocker.execute("INSERT INTO other (filler) VALUES ('still open')")
+        maker = threading.Thread(target=pg.execute, args=(
+            "SELECT pg_create_logical_replication_slot('tandem_watched', 'pgoutput')",))
+        maker.start()
+        (pid,) = eventually(lambda: holder(pg, "tandem_watched"), 10, "somebody has the slot")[0]
+        told = tandem.run_once().expect(FAILED).err
+        assert "in use by" in told and str(pid) in told, told
+    maker.join()
