@@ -87,7 +87,13 @@ int line_of_broken_text(std::string_view text) {
 }  // namespace
 
 std::string shown_source(const SourceConfig& source) {
-  return source.type == SourceType::kSqlite ? source.path : mask_secrets(source.url);
+  if (source.type == SourceType::kSqlite) return source.path;
+  if (source.url.empty()) return "";
+  try {
+    return "postgresql://" + capture::postgres::read_address(source.url, source.credentials).shown;
+  } catch (const state::Error&) {
+    return mask_secrets(source.url);
+  }
 }
 
 bool is_connection_string(std::string_view text) {

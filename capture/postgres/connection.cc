@@ -58,6 +58,28 @@ std::string advice(const std::string& sqlstate) {
   return "see the server's log; `tandem check` says what is missing";
 }
 
+// What helps with a connection that came to nothing, which libpq tells of in English here.
+std::string advice_on_connecting(PGconn* connection, const std::string& why,
+                                 const ServerAddress& address) {
+  auto says = [&](const char* word) { return why.find(word) != std::string::npos; };
+  if (PQconnectionNeedsPassword(connection) != 0) {
+    if (!address.ignored_password_file.empty()) {
+      return "`chmod 600 " + address.ignored_password_file +
+             "`: while others may read this file of passwords, it counts as absent";
+    }
+    return "give the password in .pgpass, PGPASSWORD or `source.credentials`";
+  }
+  if (says("certificate") || says("SSL") || says("channel binding")) {
+    return "correct sslmode, sslrootcert, sslcert and sslkey in `source.url`, or the server's "
+           "certificate and pg_hba.conf";
+  }
+  if (PQconnectionUsedPassword(connection) != 0) return "correct user and password";
+  if (says("FATAL")) {
+    return "correct `source.url` or the server's settings; `tandem check` tries again";
+  }
+  return "start the server, or correct host and port in `source.url`";
+}
+
 [[noreturn]] void throw_refused(PGresult* result, const std::string& where) {
   const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   std::string sqlstate = state == nullptr ? "" : state;
@@ -142,7 +164,7 @@ void Connection::connect(const ServerAddress& address, const std::string& applic
   std::string silent;  // hosts that did not answer
   for (;;) {
     start(left, application, purpose);
-    if (finish_connecting(silent)) break;
+    if (finish_connecting(left, silent)) break;
     silent += (silent.empty() ? "" : " and ") + present_host(connection_.get());
     if (!leave_out_present_host(connection_.get(), left)) {
       throw ConnectionLost("no answer from " + silent, shown_,
@@ -162,8 +184,8 @@ void Connection::start(const ServerAddress& address, const std::string& applicat
     names.push_back(name);
     values.push_back(value);
   };
+  add("fallback_application_name", application.c_str());
   for (const auto& [name, value] : address.parameters) add(name.c_str(), value.c_str());
-  add("application_name", application.c_str());
   if (purpose == Purpose::kReplication) add("replication", "database");
   names.push_back(nullptr);
   values.push_back(nullptr);
@@ -173,7 +195,7 @@ void Connection::start(const ServerAddress& address, const std::string& applicat
 
 // False: the host that libpq is at does not answer. From one that refuses, libpq goes on to the
 // next by itself, but where nobody waits for it, it heeds no limit of time.
-bool Connection::finish_connecting(const std::string& silent) {
+bool Connection::finish_connecting(const ServerAddress& address, const std::string& silent) {
   const milliseconds patience = patience_of(connection_.get());
   std::string trying;
   steady_clock::time_point deadline;
@@ -184,12 +206,9 @@ bool Connection::finish_connecting(const std::string& silent) {
     if (state == PGRES_POLLING_OK) return true;
     if (state == PGRES_POLLING_FAILED) {
       std::string text = one_line(PQerrorMessage(connection_.get()));
-      const bool refused = text.find("FATAL") != std::string::npos;
+      std::string hint = advice_on_connecting(connection_.get(), text, address);
       if (!silent.empty()) text += "; no answer from " + silent;
-      throw ConnectionLost(
-          "cannot connect: " + text, shown_,
-          refused ? "correct `source.url` or the server's settings; `tandem check` tries again"
-                  : "start the server, or correct host and port in `source.url`");
+      throw ConnectionLost("cannot connect: " + text, shown_, hint);
     }
     // A host may have several addresses.
     std::string now = present_host(connection_.get()) + " " + PQhostaddr(connection_.get());

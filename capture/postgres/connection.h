@@ -76,7 +76,7 @@ class Connection {
   enum class Purpose { kSql, kReplication };
 
   /// Connects to the first of the address's hosts that takes us; each has `connect_timeout` to
-  /// answer. `application` shows in pg_stat_activity.
+  /// answer. `application` shows in pg_stat_activity unless the address names another.
   Connection(const ServerAddress& address, const std::string& application,
              Purpose purpose = Purpose::kSql, std::stop_token stop = {});
 
@@ -124,7 +124,7 @@ class Connection {
 
   void connect(const ServerAddress& address, const std::string& application, Purpose purpose);
   void start(const ServerAddress& address, const std::string& application, Purpose purpose);
-  bool finish_connecting(const std::string& silent);
+  bool finish_connecting(const ServerAddress& address, const std::string& silent);
   void wait(bool readable, bool writable, std::chrono::milliseconds patience) const;
   void check_stop() const;
   void check_silence(std::chrono::steady_clock::time_point since) const;

@@ -18,7 +18,8 @@ std::uint64_t now_ms() {
 
 }  // namespace
 
-Ownership::Ownership(ServerAddress address, std::string application, InstallationNames names)
+Ownership::Ownership(std::function<ServerAddress()> address, std::string application,
+                     InstallationNames names)
     : address_(std::move(address)),
       application_(std::move(application)),
       names_(std::move(names)) {}
@@ -48,9 +49,10 @@ Ownership::Mine Ownership::mine() {
 
 void Ownership::ask(std::stop_token stop, const std::function<void(Connection&)>& use) {
   std::lock_guard lock(asking_);
-  if (!connection_)
+  if (!connection_) {
     connection_ =
-        std::make_unique<Connection>(address_, application_, Connection::Purpose::kSql, stop);
+        std::make_unique<Connection>(address_(), application_, Connection::Purpose::kSql, stop);
+  }
   connection_->set_stop(std::move(stop));
   try {
     use(*connection_);

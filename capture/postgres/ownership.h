@@ -25,7 +25,9 @@ struct Claim {
 
 class Ownership {
  public:
-  Ownership(ServerAddress address, std::string application, InstallationNames names);
+  /// `address` is asked for each connection, since files that it is read from may have changed.
+  Ownership(std::function<ServerAddress()> address, std::string application,
+            InstallationNames names);
 
   /// Writes the owner row for the process that has the slot now.
   Claim claim(Connection& connection, const std::string& log_identity, std::uint64_t log_epoch,
@@ -50,7 +52,7 @@ class Ownership {
   Mine mine();
   [[noreturn]] void throw_fenced() const;
 
-  const ServerAddress address_;
+  const std::function<ServerAddress()> address_;
   const std::string application_;
   const InstallationNames names_;
   std::mutex asking_;

@@ -104,8 +104,8 @@ class PostgresSource : public Source {
   }
   Ownership& ownership() {
     std::call_once(ownership_made_, [this] {
-      ownership_ = std::make_unique<Ownership>(address_of(options_), application_of(options_),
-                                               names_of(options_));
+      ownership_ = std::make_unique<Ownership>([this] { return address_of(options_); },
+                                               application_of(options_), names_of(options_));
     });
     return *ownership_;
   }
@@ -226,10 +226,6 @@ SourcePosition PostgresSource::unchanged_up_to(const SourcePosition& logged, std
 std::unique_ptr<Source> open_postgres_source(PostgresOptions options,
                                              std::vector<TableRequest> tables) {
   return std::make_unique<postgres::PostgresSource>(std::move(options), std::move(tables));
-}
-
-std::string shown_address(const PostgresOptions& options) {
-  return postgres::address_of(options).shown;
 }
 
 }  // namespace tandem::capture

@@ -17,7 +17,7 @@ namespace tandem::capture {
 struct PostgresOptions {
   std::string url;                           // libpq's connection string; may hold a password
   postgres::CredentialsSection credentials;  // what the url leaves open
-  std::string pipeline;                      // shows as application_name
+  std::string pipeline;                      // shows as application_name, if the url has none
   std::string slot, publication;
   int snapshot_tables = 2;  // read at the same time
   /// Is told what takes long at the server, a sentence for people; of any thread. May be empty.
@@ -34,8 +34,5 @@ std::unique_ptr<Source> open_postgres_source(PostgresOptions options,
 std::unique_ptr<SourceReader> open_postgres_reader(const PostgresOptions& options,
                                                    std::vector<TableRequest> tables,
                                                    std::stop_token stop);
-
-/// The connection string's server without secrets, for messages.
-std::string shown_address(const PostgresOptions& options);
 
 }  // namespace tandem::capture

@@ -1,12 +1,14 @@
 #include "capture/postgres/server_address.h"
 
 #include <libpq-fe.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <map>
 #include <memory>
+#include <new>
 
 #include "state/error.h"
 
@@ -14,6 +16,7 @@ namespace tandem::capture::postgres {
 namespace {
 
 using Options = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
+using Settings = std::map<std::string, std::string>;
 
 std::string trimmed(const std::string& text) {
   const char* kBlank = " \t\r\n";
@@ -28,13 +31,13 @@ std::string expanded(const std::string& path) {
   return path;
 }
 
-std::map<std::string, std::string> read_section(const CredentialsSection& from) {
+Settings read_section(const CredentialsSection& from) {
   std::ifstream file(expanded(from.file));
   if (!file) {
     throw state::Error("cannot read the credentials file", from.file,
                        "correct `source.credentials.file`, or the file's permissions");
   }
-  std::map<std::string, std::string> found;
+  Settings found;
   bool inside = false, seen = false;
   for (std::string line; std::getline(file, line);) {
     line = trimmed(line);
@@ -56,10 +59,51 @@ std::map<std::string, std::string> read_section(const CredentialsSection& from) 
   return found;
 }
 
-std::string value_or(const std::map<std::string, std::string>& given, const std::string& name,
-                     std::string otherwise) {
+std::string value_or(const Settings& given, const std::string& name, std::string otherwise) {
   auto found = given.find(name);
   return found == given.end() || found->second.empty() ? std::move(otherwise) : found->second;
+}
+
+Settings settings_of(const PQconninfoOption* option) {
+  Settings settings;
+  for (; option != nullptr && option->keyword != nullptr; ++option) {
+    if (option->val != nullptr) settings[option->keyword] = option->val;
+  }
+  return settings;
+}
+
+// What libpq makes of these, of the environment, the service file and its own defaults. It tells so
+// of a connection alone. This one ends before anything is sent, since there is no such sslmode; and
+// with a password at hand no file is searched for one.
+Settings effective_settings(Settings given) {
+  constexpr char kNone[] = "none such";
+  given["sslmode"] = kNone;
+  given["password"] = kNone;
+  std::vector<const char*> names, values;
+  for (const auto& [name, value] : given) {
+    names.push_back(name.c_str());
+    values.push_back(value.c_str());
+  }
+  names.push_back(nullptr);
+  values.push_back(nullptr);
+  const std::unique_ptr<PGconn, decltype(&PQfinish)> connection(
+      PQconnectStartParams(names.data(), values.data(), 0), PQfinish);
+  if (!connection) throw std::bad_alloc();
+  const Options options(PQconninfo(connection.get()), PQconninfoFree);
+  Settings found = settings_of(options.get());
+  if (found["sslmode"] != kNone) {
+    throw state::Error("cannot connect: " + trimmed(PQerrorMessage(connection.get())), "source.url",
+                       "name a service of ~/.pg_service.conf or of the file that PGSERVICEFILE "
+                       "names");
+  }
+  return found;
+}
+
+// As libpq does it: then it takes no password from the file.
+bool may_be_read_by_others(const std::string& file) {
+  struct stat found {};
+  return ::stat(file.c_str(), &found) == 0 && S_ISREG(found.st_mode) &&
+         (found.st_mode & (S_IRWXG | S_IRWXO)) != 0;
 }
 
 // libpq takes a whole connection string for a database's name, with a password in it.
@@ -103,12 +147,9 @@ ServerAddress read_address(const std::string& url, const CredentialsSection& cre
     throw state::Error("the connection string cannot be read", "source.url",
                        "write it as postgresql://user@host:5432/database or as host=… dbname=…");
   }
-  std::map<std::string, std::string> given;
-  for (PQconninfoOption* option = parsed.get(); option->keyword != nullptr; ++option) {
-    if (option->val != nullptr) given[option->keyword] = option->val;
-  }
+  Settings given = settings_of(parsed.get());
   if (!credentials.file.empty()) {
-    const std::map<std::string, std::string> section = read_section(credentials);
+    const Settings section = read_section(credentials);
     constexpr std::pair<const char*, const char*> kNames[] = {{"pg_host", "host"},
                                                               {"pg_port", "port"},
                                                               {"pg_user", "user"},
@@ -119,27 +160,30 @@ ServerAddress read_address(const std::string& url, const CredentialsSection& cre
       if (found != section.end()) given.emplace(ours, found->second);
     }
   }
+  const Settings found = effective_settings(given);
   // Without these a server that was cut off would be waited for as long as the kernel likes.
-  given.emplace("connect_timeout", "10");
-  given.emplace("keepalives_idle", "10");
-  given.emplace("keepalives_interval", "5");
-  given.emplace("keepalives_count", "3");
-  given.emplace("tcp_user_timeout", "30000");
-  given.emplace("fallback_application_name", "tandem");
-
-  // What libpq adds from environment and service file, for messages.
-  Options defaults(PQconndefaults(), PQconninfoFree);
-  std::map<std::string, std::string> effective;
-  for (PQconninfoOption* option = defaults.get(); option != nullptr && option->keyword != nullptr;
-       ++option) {
-    if (option->val != nullptr) effective[option->keyword] = option->val;
+  constexpr std::pair<const char*, const char*> kLimits[] = {{"connect_timeout", "10"},
+                                                             {"keepalives_idle", "10"},
+                                                             {"keepalives_interval", "5"},
+                                                             {"keepalives_count", "3"},
+                                                             {"tcp_user_timeout", "30000"}};
+  for (const auto& [name, value] : kLimits) {
+    if (value_or(found, name, "").empty()) given[name] = value;
   }
-  for (const auto& [name, value] : given) effective[name] = value;
+  // Which of our connections are for replication is for us to say.
+  if (!value_or(found, "replication", "").empty()) given["replication"] = "false";
+
   ServerAddress address;
-  address.shown = value_or(effective, "user", "") + "@" +
-                  value_or(effective, "host", value_or(effective, "hostaddr", "localhost")) + ":" +
-                  value_or(effective, "port", "5432") + "/" +
-                  shown_database(value_or(effective, "dbname", value_or(effective, "user", "")));
+  address.shown = value_or(found, "user", "") + "@" +
+                  value_or(found, "host", value_or(found, "hostaddr", "localhost")) + ":" +
+                  value_or(found, "port", "5432") + "/" +
+                  shown_database(value_or(found, "dbname", value_or(found, "user", "")));
+  const std::string passwords = value_or(found, "passfile", expanded("~/.pgpass"));
+  if (may_be_read_by_others(passwords)) {
+    address.ignored_password_file = passwords;
+    // libpq would say on stderr, for each connection, that it takes nothing from it.
+    given["passfile"] = "/dev/null/ignored";
+  }
   address.parameters.assign(given.begin(), given.end());
   return address;
 }

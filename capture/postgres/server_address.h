@@ -19,10 +19,14 @@ struct CredentialsSection {
 struct ServerAddress {
   std::vector<std::pair<std::string, std::string>> parameters;  // libpq's keywords and values
   std::string shown;  // "tandem@db.example:5432/shop", for messages
+  /// A password file that libpq takes nothing from, since others than its owner may read it; "" if
+  /// there is none.
+  std::string ignored_password_file;
 };
 
-/// What the connection string names wins over the section, the section over libpq's defaults.
-/// Throws Error if either can't be read; the message quotes no value.
+/// What the connection string names wins over the section, the section over what libpq finds, and
+/// that over limits of time of our own. Throws Error if one of the files can't be read or the
+/// string can't; the message quotes no value.
 ServerAddress read_address(const std::string& url, const CredentialsSection& credentials);
 
 }  // namespace tandem::capture::postgres

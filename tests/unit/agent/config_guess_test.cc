@@ -226,7 +226,7 @@ TEST_F(ConfigGuessTest, PostgresTakesItsConnectionStringFromTheEnvironment) {
   EXPECT_EQ(config.source.type, SourceType::kPostgres);
   EXPECT_EQ(config.source.url, "postgresql://from-environment/db");
   EXPECT_EQ(text_.find("hush"), std::string::npos) << text_;
-  EXPECT_NE(text_.find("db.example/shop"), std::string::npos) << text_;
+  EXPECT_NE(text_.find("me@db.example:5432/shop"), std::string::npos) << text_;
   const sink::DocumentSpec& order = document(config, "sales.order");
   EXPECT_EQ(order.root, "sales.order");
   EXPECT_TRUE(has_attribute(order.item, "order_lines")) << text_;

@@ -97,7 +97,7 @@ documents: {d: {table: Items, root: R, item: {PK: a}}}
   EXPECT_EQ(config.source.publication, "tandem_my_shop_2");
   EXPECT_EQ(config.source.snapshot_tables, 2);
   EXPECT_EQ(config.source.credentials.file, "");
-  EXPECT_EQ(shown_source(config.source), "postgres://u:***@h/d");
+  EXPECT_EQ(shown_source(config.source), "postgresql://u@h:5432/d");
   EXPECT_TRUE(unsupported_parts(config).empty());
 }
 
