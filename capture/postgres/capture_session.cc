@@ -50,6 +50,8 @@ CaptureSession::CaptureSession(const PostgresOptions& options,
       watch_(requests, options.publication),
       snapshots_(requests, {address_of(options), application_of(options), options.slot, word_,
                             options.snapshot_tables}) {
+  // The stream alone would notice that the path is dead, and nobody would hear of it.
+  sql_.limit_silence(address_of(options).longest_silence);
   const ReplicationStream::Server& server = stream_.server();
   // Only now that we have it can nobody else move it.
   const std::optional<Slot> slot = read_slot(sql_, options.slot);

@@ -153,8 +153,11 @@ Connection::Connection(const ServerAddress& address, const std::string& applicat
   execute(unknown ? "SET client_encoding = 'SQL_ASCII'" : "SET client_encoding = 'UTF8'");
   execute(kSettings);
   if (server_version() >= 170000) execute("SET transaction_timeout = 0");
-  // So that a server that is quicker to give up does not do so while the log is slow.
-  if (purpose == Purpose::kReplication) execute("SET wal_sender_timeout = '60s'");
+  // Where the path dies, both ends notice at about the same time, and the slot is free when we come
+  // back. A server that is quicker to give up would do so in a pause of ours.
+  if (purpose == Purpose::kReplication) {
+    execute("SET wal_sender_timeout = " + std::to_string(address.longest_silence.count()));
+  }
   limit_silence(milliseconds(0));
 }
 

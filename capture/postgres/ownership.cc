@@ -50,8 +50,10 @@ Ownership::Mine Ownership::mine() {
 void Ownership::ask(std::stop_token stop, const std::function<void(Connection&)>& use) {
   std::lock_guard lock(asking_);
   if (!connection_) {
+    const ServerAddress address = address_();
     connection_ =
-        std::make_unique<Connection>(address_(), application_, Connection::Purpose::kSql, stop);
+        std::make_unique<Connection>(address, application_, Connection::Purpose::kSql, stop);
+    connection_->limit_silence(address.longest_silence);
   }
   connection_->set_stop(std::move(stop));
   try {

@@ -27,8 +27,6 @@ constexpr std::size_t kQueueBytes = 4U << 20U;
 constexpr std::size_t kSpare = 40, kLargestSpare = 1U << 20U;
 // How often the server hears from us: for us its wal_sender_timeout is a minute (Connection).
 constexpr std::chrono::seconds kStatusEvery{5};
-// How long a server that was asked to answer may say nothing.
-constexpr std::chrono::seconds kSilence{60};
 // How long a new confirmation may wait to be sent together with later ones.
 constexpr milliseconds kConfirmEvery{200};
 
@@ -55,7 +53,8 @@ class ReplicationStream::Impl {
  public:
   Impl(const ServerAddress& address, const std::string& application, const std::string& slot,
        const std::vector<std::string>& publications, const std::stop_token& stop)
-      : connection_(address, application, Connection::Purpose::kReplication, stop) {
+      : connection_(address, application, Connection::Purpose::kReplication, stop),
+        longest_silence_(address.longest_silence) {
     // (systemid, timeline, xlogpos, dbname)
     const Rows rows = connection_.execute("IDENTIFY_SYSTEM");
     server_ = {rows.text(0, 0), rows.text(0, 3), static_cast<std::uint64_t>(rows.integer(0, 1)),
@@ -203,9 +202,10 @@ class ReplicationStream::Impl {
     const auto now = steady_clock::now();
     if (any || was_full_) heard_at_ = now;
     was_full_ = false;
-    if (now - heard_at_ < kSilence) return;
-    throw ConnectionLost("the server has said nothing for a minute", connection_.shown(),
-                         "check the network between; Tandem connects anew");
+    if (now - heard_at_ < longest_silence_) return;
+    throw ConnectionLost("the server has said nothing for " +
+                             std::to_string(longest_silence_ / std::chrono::seconds(1)) + " s",
+                         connection_.shown(), "check the network between; Tandem connects anew");
   }
 
   void send_status() {
@@ -216,6 +216,7 @@ class ReplicationStream::Impl {
   }
 
   Connection connection_;
+  const milliseconds longest_silence_;
   Server server_;
   std::atomic<Lsn> durable_{0};
 

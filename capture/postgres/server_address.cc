@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <map>
@@ -15,6 +17,7 @@
 namespace tandem::capture::postgres {
 namespace {
 
+using std::chrono::milliseconds;
 using Options = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)>;
 using Settings = std::map<std::string, std::string>;
 
@@ -106,6 +109,16 @@ bool may_be_read_by_others(const std::string& file) {
          (found.st_mode & (S_IRWXG | S_IRWXO)) != 0;
 }
 
+// The server is asked every five seconds.
+milliseconds longest_silence(const std::string& tcp_user_timeout) {
+  constexpr milliseconds kLeast{15'000}, kMost{60'000};
+  std::int64_t limit = 0;
+  std::from_chars(tcp_user_timeout.data(), tcp_user_timeout.data() + tcp_user_timeout.size(),
+                  limit);
+  return limit <= 0 || limit > kMost.count() ? kMost
+                                             : std::clamp(milliseconds(2 * limit), kLeast, kMost);
+}
+
 // libpq takes a whole connection string for a database's name, with a password in it.
 std::string shown_database(const std::string& name) {
   return name.find("://") == std::string::npos && name.find('=') == std::string::npos ? name : "…";
@@ -170,10 +183,10 @@ ServerAddress read_address(const std::string& url, const CredentialsSection& cre
   for (const auto& [name, value] : kLimits) {
     if (value_or(found, name, "").empty()) given[name] = value;
   }
+  ServerAddress address;
+  address.longest_silence = longest_silence(value_or(found, "tcp_user_timeout", "30000"));
   // Which of our connections are for replication is for us to say.
   if (!value_or(found, "replication", "").empty()) given["replication"] = "false";
-
-  ServerAddress address;
   address.shown = value_or(found, "user", "") + "@" +
                   value_or(found, "host", value_or(found, "hostaddr", "localhost")) + ":" +
                   value_or(found, "port", "5432") + "/" +

@@ -4,6 +4,7 @@
 // Plain values; a password in them is for libpq alone and never part of `shown`.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +23,9 @@ struct ServerAddress {
   /// A password file that libpq takes nothing from, since others than its owner may read it; "" if
   /// there is none.
   std::string ignored_password_file;
+  /// What answers for the server on its way may live when the path behind it is dead: who was asked
+  /// and says nothing for so long counts as lost. Twice tcp_user_timeout.
+  std::chrono::milliseconds longest_silence{60'000};
 };
 
 /// What the connection string names wins over the section, the section over what libpq finds, and

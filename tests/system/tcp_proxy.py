@@ -1,4 +1,4 @@
-"""A TCP proxy that stalls, delays and cuts, in front of a server that knows nothing of it."""
+"""A TCP proxy that stalls, delays, forgets and cuts, in front of a server that knows nothing of it."""
 
 import select
 import socket
@@ -7,13 +7,15 @@ import time
 
 
 class TcpProxy:
-    """stalled: bytes wait, connections stay open. delay: seconds that each piece waits. cut() resets."""
+    """stalled: bytes wait, connections stay open. delay: seconds that each piece waits. cut() resets.
+    forget(): what is connected stays so and passes nothing any more; new connections live."""
 
     def __init__(self, port):
         self.target = port
         self.stalled = False
         self.delay = 0.0
         self._pairs = set()
+        self._forgotten = set()
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -42,7 +44,7 @@ class TcpProxy:
         try:
             while True:
                 ready, _, _ = select.select([source], [], [], 0.2)
-                if self.stalled:
+                if self.stalled or pair in self._forgotten:
                     time.sleep(0.02)
                     continue
                 if ready:
@@ -72,6 +74,10 @@ class TcpProxy:
             pairs = list(self._pairs)
         for pair in pairs:
             self._close(pair)
+
+    def forget(self):
+        with self._lock:
+            self._forgotten |= self._pairs
 
     def stop(self):
         self._open = False
