@@ -99,12 +99,13 @@ class Pipeline::Impl {
   capture::PublisherOptions publisher_options(const state::StateDirectory& directory) {
     capture::PublisherOptions options;
     options.heartbeat = config_.source.heartbeat;
+    options.gap = [](const std::string& reason) {
+      log_warning("changes may be missing, so all tables are read again: " + reason);
+    };
     options.resumed = [this] { reconciler_.wake(); };
     if (replica_is_cut_off(directory)) {
-      options.restart_reason =
-          "the log no longer holds what the replica needs; reading all tables again";
+      options.restart_reason = "the log no longer holds what the replica needs";
       fold_from_ = log_->next();
-      log_warning(options.restart_reason);
     }
     return options;
   }

@@ -122,8 +122,9 @@ class Publisher::Impl : public Transactions {
 
   void gap(std::string reason) override {
     gap_ = true;
-    batch_->records.emplace_back(state::Gap{std::move(reason)});
+    batch_->records.emplace_back(state::Gap{reason});
     append();
+    if (options_.gap) options_.gap(reason);
   }
 
  private:

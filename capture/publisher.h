@@ -27,6 +27,8 @@ struct PublisherOptions {
   /// Not empty: what the log knows is not to be continued (its beginning is gone and the replica
   /// with it). Says so in the log as a gap and reads every table again.
   std::string restart_reason;
+  /// Called on run()'s thread when a gap is durable in the log, with its reason.
+  std::function<void(const std::string&)> gap;
   /// Called on run()'s thread whenever PublisherStatus::epoch has become known.
   std::function<void()> resumed;
 };

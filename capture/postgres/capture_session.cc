@@ -98,14 +98,17 @@ void CaptureSession::resume(std::optional<state::Checkpoint> checkpoint, Transac
   position_ = checkpoint ? checkpoint->position : SourcePosition{};
   released_ = {};
   released_at_ = Clock::now();
+  state_.newest = state ? state->newest : LoggedTransaction{};
+  resent_ = checkpoint ? ResentHistory(state_.newest, server_.confirmed, position_.commit)
+                       : ResentHistory();
   reply_wanted_ = in_transaction_ = looked_ = false;
   snapshots_.restore(checkpoint, state);
-  if (checkpoint) stream_.confirm(checkpoint->position.commit);
+  if (checkpoint && resent_.is_checked()) stream_.confirm(checkpoint->position.commit);
 }
 
 void CaptureSession::release(const SourcePosition& position) {
   TANDEM_FAILPOINT("postgres.confirm.before");
-  stream_.confirm(position.commit);
+  if (resent_.is_checked()) stream_.confirm(position.commit);
   TANDEM_FAILPOINT("postgres.confirm.after");
   released_ = position;
   released_at_ = Clock::now();
@@ -118,10 +121,11 @@ state::Checkpoint CaptureSession::checkpoint() const {
     SourceState state = state_;
     saved_.tables.clear();
     snapshots_.save(saved_, state);
-    saved_.source_state = state.encode();
+    saved_.source_state = state.encode_all_but_newest();
     saved_version_ = snapshots_.version();
   }
   state::Checkpoint checkpoint = saved_;
+  checkpoint.source_state += state_.encode_newest();
   checkpoint.position = position_;
   return checkpoint;
 }
@@ -210,6 +214,7 @@ bool CaptureSession::take(std::string_view bytes, Transactions& out) {
   const Frame frame = parse_frame(bytes);
   if (frame.kind == Frame::Kind::kData) return take(parse_message(frame.data), out);
   if (!in_transaction_) {
+    compare([&] { resent_.heard(frame.end); });
     position_ = std::max(position_, ends_at(frame.end));
     news_.heard(position_.commit);
   }
@@ -219,11 +224,16 @@ bool CaptureSession::take(std::string_view bytes, Transactions& out) {
 
 bool CaptureSession::take(const Message& message, Transactions& out) {
   if (const auto* row_message = std::get_if<RowMessage>(&message)) {
-    if (!skipping_) row(*row_message, out);
+    if (skipping_) {
+      compare_skipped(row_message->relation);
+    } else {
+      row(*row_message, out);
+    }
   } else if (const auto* begin = std::get_if<BeginMessage>(&message)) {
     begin_ = *begin;
     in_transaction_ = true;
-    opened_ = false;
+    opened_ = has_rows_ = false;
+    compare([&] { resent_.begins(*begin); });
     skipping_ = begins_at(begin->commit) <= position_;
     if (!skipping_) snapshots_.begin(begin->xid);
     arrivals_.begin();
@@ -232,6 +242,7 @@ bool CaptureSession::take(const Message& message, Transactions& out) {
     if (std::exchange(skipping_, false)) return false;
     position_ = ends_at(end->end);
     for (const std::string& table : arrivals_.untold()) snapshots_.distrust(table, false);
+    if (has_rows_) state_.newest = {begin_.commit, begin_.time};
     if (opened_) news_.logged(end->end);
     news_.heard(end->end);
     if (opened_) out.end(checkpoint());
@@ -239,7 +250,11 @@ bool CaptureSession::take(const Message& message, Transactions& out) {
   } else if (const auto* relation = std::get_if<RelationMessage>(&message)) {
     tables_.learn(*relation, sql_);
   } else if (const auto* truncation = std::get_if<TruncateMessage>(&message)) {
-    if (!skipping_) truncate(*truncation, out);
+    if (skipping_) {
+      for (std::uint32_t oid : truncation->relations) compare_skipped(oid);
+    } else {
+      truncate(*truncation, out);
+    }
   } else if (const auto* own = std::get_if<LogicalMessage>(&message)) {
     if (!skipping_ && own->transactional && own->prefix == kMessagePrefix) own_message(*own, out);
   }
@@ -253,7 +268,27 @@ void CaptureSession::open(Transactions& out) {
 
 void CaptureSession::meet(const StreamTable& table, Transactions& out) {
   open(out);
+  has_rows_ = true;
   snapshots_.meet(table, out);
+}
+
+// A table that is new to the log has rows that it need not have.
+void CaptureSession::compare_skipped(std::uint32_t relation) {
+  const StreamTable* table = tables_.find(relation);
+  if (table == nullptr || !snapshots_.is_logged(table->name)) return;
+  compare([&] { resent_.has_row(); });
+}
+
+// What the log has may not be confirmed before it was found to be what the server has.
+void CaptureSession::compare(const std::function<void()>& with_log) {
+  if (resent_.is_checked()) return;
+  try {
+    with_log();
+  } catch (const SourceReplaced&) {
+    ownership_.break_chain(sql_);
+    throw;
+  }
+  if (resent_.is_checked()) stream_.confirm(std::max(released_.commit, resent_.position()));
 }
 
 void CaptureSession::row(const RowMessage& message, Transactions& out) {

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -20,6 +21,7 @@
 #include "capture/postgres/ownership.h"
 #include "capture/postgres/postgres_source.h"
 #include "capture/postgres/replication_stream.h"
+#include "capture/postgres/resent_history.h"
 #include "capture/postgres/snapshots.h"
 #include "capture/postgres/source_state.h"
 #include "capture/postgres/stream_news.h"
@@ -53,6 +55,8 @@ class CaptureSession {
   void look_at(const SourceTable& table, bool unpublished);
   bool take(std::string_view frame, Transactions& out);
   bool take(const Message& message, Transactions& out);
+  void compare(const std::function<void()>& with_log);
+  void compare_skipped(std::uint32_t relation);
   void row(const RowMessage& message, Transactions& out);
   void truncate(const TruncateMessage& message, Transactions& out);
   void own_message(const LogicalMessage& message, Transactions& out);
@@ -70,7 +74,8 @@ class CaptureSession {
   StreamTables tables_;
   CatalogWatch watch_;
   Snapshots snapshots_;
-  SourceState state_;   // of this server; without the tables
+  SourceState state_;  // of this server; without the tables
+  ResentHistory resent_;
   ServerState server_;  // as the claim found it
   std::uint64_t log_epoch_ = 0;
   bool took_over_ = false;
@@ -93,6 +98,7 @@ class CaptureSession {
   bool in_transaction_ = false;
   bool skipping_ = false;  // the log has it
   bool opened_ = false;    // something of it was handed on
+  bool has_rows_ = false;  // of captured tables
   BeginMessage begin_;
   Arrivals arrivals_;
 };

@@ -39,6 +39,14 @@ void refuse_unknown(const InstallationNames& names) {
       names.slot, "drop it if nothing needs it, or name another in `source.slot`");
 }
 
+// A claim that finds a slot takes it for the one it knew: the owner row says that it is not.
+void break_chain(Connection& connection, const InstallationNames& names) {
+  std::optional<PublicationOwner> owner = read_owner(connection, names.publication);
+  if (!owner || owner->since > owner->epoch) return;
+  owner->since = owner->epoch + 1;
+  write_owner(connection, names.publication, *owner);
+}
+
 // The process that served a connection of ours may need a moment to see that it is closed.
 void drop_when_free(Connection& connection, const std::string& slot) {
   for (int tries = 1;; ++tries) {
@@ -79,6 +87,7 @@ Installation make_installation(Connection& connection, const InstallationNames& 
     drop_slot(connection, names.slot);
   }
   installed.slot_is_new = true;
+  break_chain(connection, names);
   create_slot(connection, names.slot);
   return installed;
 }

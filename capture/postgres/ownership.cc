@@ -32,11 +32,12 @@ Claim Ownership::claim(Connection& connection, const std::string& log_identity,
   // A row that is not of this log's newest epoch was restored, or another log was fed meanwhile, or
   // this log was put back from an older copy.
   const bool unbroken = found && found->log_identity == log_identity && found->epoch == log_epoch;
-  claim.since = unbroken ? found->since : claim.epoch;
+  const bool broken = std::exchange(broken_, false);
+  claim.since = unbroken && !broken ? found->since : claim.epoch;
   claim.took_over = found && !unbroken;
   const bool written =
       write_owner(connection, names_.publication, {log_identity, claim.epoch, claim.since});
-  if (!written) claim.since = 0;
+  if (!written && !broken) claim.since = 0;
   std::lock_guard lock(mutex_);
   mine_ = {log_identity, claim.epoch, slot_pid, written};
   return claim;
@@ -105,6 +106,14 @@ void Ownership::check(Connection& connection) {
     throw SourceReplaced("an agent that was fenced may have written late", names_.publication,
                          "nothing to do: Tandem reads everything again");
   }
+}
+
+void Ownership::break_chain(Connection& connection) {
+  // Both: a crash before the next claim forgets the one, and not every publication has the other.
+  broken_ = true;
+  const Mine mine = this->mine();
+  if (!mine.has_row) return;
+  write_owner(connection, names_.publication, {mine.log_identity, mine.epoch, mine.epoch + 1});
 }
 
 void Ownership::report_late_writes() {

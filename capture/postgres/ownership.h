@@ -37,6 +37,8 @@ class Ownership {
   /// The same over the caller's connection; throws SourceReplaced if a fenced agent has written
   /// late.
   void check(Connection& connection);
+  /// The source is not what the log was read from: the next claim says so by its `since`.
+  void break_chain(Connection& connection);
   /// Tells the agent that has taken over. Nothing if none has.
   void report_late_writes();
   /// For what else is to be asked: over the same connection, one at a time.
@@ -58,7 +60,8 @@ class Ownership {
   std::mutex asking_;
   std::unique_ptr<Connection> connection_;  // guarded by asking_
   std::mutex mutex_;
-  Mine mine_;  // guarded by mutex_
+  Mine mine_;            // guarded by mutex_
+  bool broken_ = false;  // of the driving thread: the next claim begins a chain of its own
 };
 
 }  // namespace tandem::capture::postgres

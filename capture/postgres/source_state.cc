@@ -1,5 +1,6 @@
-// The form: encode_row of (3, system, database, slot, timeline, epoch, then name, oid, storage
-// and membership of each table).
+// The form: encode_row of (4, system, database, slot, timeline, epoch, then name, oid, storage
+// and membership of each table), and behind it encode_row of the newest transaction's (commit,
+// time).
 #include "capture/postgres/source_state.h"
 
 #include <sstream>
@@ -10,7 +11,7 @@
 namespace tandem::capture::postgres {
 namespace {
 
-constexpr std::int64_t kForm = 3;
+constexpr std::int64_t kForm = 4;
 constexpr std::size_t kFixed = 6, kEach = 4;
 
 state::Value number(std::uint64_t value) {
@@ -19,7 +20,7 @@ state::Value number(std::uint64_t value) {
 
 }  // namespace
 
-std::string SourceState::encode() const {
+std::string SourceState::encode_all_but_newest() const {
   state::Row row = {
       state::Value::integer(kForm), state::Value::text(system), state::Value::text(database),
       state::Value::text(slot),     number(timeline),           number(epoch)};
@@ -32,15 +33,21 @@ std::string SourceState::encode() const {
   return state::encode_row(row);
 }
 
+std::string SourceState::encode_newest() const {
+  return state::encode_row({number(newest.commit), state::Value::integer(newest.time)});
+}
+
 std::optional<SourceState> SourceState::decode(const std::string& bytes) {
-  state::Row row;
+  state::Row row, newest;
   try {
-    row = state::decode_row(bytes);
+    std::string_view rest = bytes;
+    row = state::decode_row_prefix(rest);
+    newest = state::decode_row(rest);
   } catch (const state::Error&) {
     return std::nullopt;
   }
   if (row.size() < kFixed || (row.size() - kFixed) % kEach != 0 ||
-      row[0] != state::Value::integer(kForm)) {
+      row[0] != state::Value::integer(kForm) || newest.size() != 2) {
     return std::nullopt;
   }
   SourceState state;
@@ -54,6 +61,7 @@ std::optional<SourceState> SourceState::decode(const std::string& bytes) {
                                     static_cast<std::uint64_t>(row[i + 2].as_integer()),
                                     static_cast<std::uint64_t>(row[i + 3].as_integer())};
   }
+  state.newest = {static_cast<Lsn>(newest[0].as_integer()), newest[1].as_integer()};
   return state;
 }
 
@@ -93,10 +101,6 @@ std::string reason_for_gap(const std::optional<SourceState>& before, Lsn positio
              ", and the log holds changes up to " + to_text(position);
     }
   }
-  if (before->epoch < now.since) {
-    return "the source was restored, or another log was fed from it since this log left it, this "
-           "log was put back from an older copy, or a fenced agent wrote late";
-  }
   if (now.confirmed > position) {
     return "the slot has let go of changes up to " + to_text(now.confirmed) +
            ", but the log holds them only up to " + to_text(position);
@@ -104,6 +108,10 @@ std::string reason_for_gap(const std::optional<SourceState>& before, Lsn positio
   if (now.newest < position) {
     return "the server's log ends at " + to_text(now.newest) + ", and this one is at " +
            to_text(position) + " already: the source was restored";
+  }
+  if (before->epoch < now.since) {
+    return "the source was restored, or another log was fed from it since this log left it, this "
+           "log was put back from an older copy, or a fenced agent wrote late";
   }
   return "";
 }

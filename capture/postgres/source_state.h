@@ -15,6 +15,12 @@
 
 namespace tandem::capture::postgres {
 
+/// A transaction as the server names it; none: 0.
+struct LoggedTransaction {
+  Lsn commit = 0;         // where its commit record starts
+  std::int64_t time = 0;  // of the commit, as BeginMessage::time
+};
+
 struct SourceState {
   std::string system;  // the cluster's system identifier
   std::string database;
@@ -29,8 +35,12 @@ struct SourceState {
     friend bool operator==(const Table&, const Table&) = default;
   };
   std::map<std::string, Table> tables;
+  LoggedTransaction newest;  // that had rows for the log
 
-  std::string encode() const;
+  std::string encode() const { return encode_all_but_newest() + encode_newest(); }
+  /// In two parts, since hardly any commit changes the first.
+  std::string encode_all_but_newest() const;
+  std::string encode_newest() const;
   /// Nothing if this version does not know the form.
   static std::optional<SourceState> decode(const std::string& bytes);
 };

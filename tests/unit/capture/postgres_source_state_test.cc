@@ -12,6 +12,7 @@ SourceState some_state() {
   state.timeline = 3, state.epoch = 1'700'000'000'000;
   state.tables["track"] = {16'400, 0xfedcba9876543210U};
   state.tables["sales.order"] = {4'000'000'000U, 1};
+  state.newest = {0x16b3748, 700'000'000'000'000};
   return state;
 }
 
@@ -23,17 +24,23 @@ TEST(PostgresSourceState, ComesBackAsItWas) {
   EXPECT_EQ(back->tables, state.tables);
   EXPECT_EQ(back->slot, "tandem_shop");
   EXPECT_EQ(back->timeline, 3U);
+  EXPECT_EQ(back->newest.commit, 0x16b3748U);
+  EXPECT_EQ(back->newest.time, 700'000'000'000'000);
 }
 
 TEST(PostgresSourceState, AnotherFormIsNotGuessedAt) {
   EXPECT_FALSE(SourceState::decode("").has_value());
   EXPECT_FALSE(SourceState::decode("not a row").has_value());
-  state::Row row = state::decode_row(some_state().encode());
+  const std::string newest = some_state().encode_newest();
+  const state::Row whole = state::decode_row(some_state().encode_all_but_newest());
+  EXPECT_TRUE(SourceState::decode(state::encode_row(whole) + newest).has_value());
+  EXPECT_FALSE(SourceState::decode(state::encode_row(whole)).has_value());
+  state::Row row = whole;
   row.pop_back();
-  EXPECT_FALSE(SourceState::decode(state::encode_row(row)).has_value());
-  row = state::decode_row(some_state().encode());
+  EXPECT_FALSE(SourceState::decode(state::encode_row(row) + newest).has_value());
+  row = whole;
   row[0] = state::Value::integer(1);
-  EXPECT_FALSE(SourceState::decode(state::encode_row(row)).has_value());
+  EXPECT_FALSE(SourceState::decode(state::encode_row(row) + newest).has_value());
 }
 
 TEST(PostgresSourceState, OnlyTheSameServerBehindOurPositionGoesOn) {
