@@ -27,6 +27,9 @@ namespace {
 // 2000-01-01 in Unix time.
 constexpr std::int64_t kEpochUs = 946'684'800'000'000;
 
+// Of a column in a description of a relation: flags, an empty name, type and modifier.
+constexpr std::uint64_t kLeastColumn = 10;
+
 [[noreturn]] void damaged(const char* what) {
   throw state::Error(std::string("the server sent a message that is not one: ") + what,
                      "the replication stream", "start again; if it comes again, report it");
@@ -81,7 +84,9 @@ RelationMessage relation(Bytes bytes) {
   message.schema = bytes.text();
   message.name = bytes.text();
   message.identity = bytes.byte();
-  message.columns.resize(bytes.number(2));
+  const std::uint64_t columns = bytes.number(2);
+  if (columns * kLeastColumn > bytes.rest().size()) damaged("it is cut off");
+  message.columns.resize(columns);
   for (RelationMessage::Column& column : message.columns) {
     column.identity = (bytes.byte() & 1) != 0;
     column.name = bytes.text();
