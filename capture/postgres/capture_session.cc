@@ -17,6 +17,7 @@ namespace {
 using state::SourcePosition;
 using std::chrono::milliseconds;
 
+constexpr char kUndefinedObject[] = "42704";
 // How often the catalog is looked at: DDL that changes no row sends nothing.
 constexpr std::chrono::seconds kLookEvery{1};
 // How long an idle source's position may wait to be logged as a heartbeat.
@@ -203,9 +204,20 @@ bool CaptureSession::poll(milliseconds wait, const std::stop_token& stop, Transa
       if (take(frames_->frame(next_frame_++), out)) return true;
     }
     const auto left = std::chrono::duration_cast<milliseconds>(until - Clock::now());
-    frames_ = stream_.next(std::max(left, milliseconds(0)), stop, std::move(frames_));
+    frames_ = next_frames(std::max(left, milliseconds(0)), stop);
     next_frame_ = 0;
     if (!frames_ && (left.count() <= 0 || stop.stop_requested())) return false;
+  }
+}
+
+std::unique_ptr<Frames> CaptureSession::next_frames(milliseconds wait,
+                                                    const std::stop_token& stop) {
+  try {
+    return stream_.next(wait, stop, std::move(frames_));
+  } catch (const ServerError& error) {
+    if (error.sqlstate() != kUndefinedObject) throw;
+    throw SlotIsStuck("the slot has changes of a time at which a publication was not there",
+                      options_.slot, "nothing to do: Tandem makes another and reads all again");
   }
 }
 

@@ -29,6 +29,13 @@
 
 namespace tandem::capture::postgres {
 
+/// A change in the slot was made while there was no publication of the name, and the server can
+/// send neither it nor anything behind it. Only another slot helps.
+class SlotIsStuck : public SourceReplaced {
+ public:
+  using SourceReplaced::SourceReplaced;
+};
+
 class CaptureSession {
  public:
   /// Takes the slot. Throws ServerError (55006: another has it). `requests` under canonical names;
@@ -53,6 +60,7 @@ class CaptureSession {
 
   void look();
   void look_at(const SourceTable& table, bool unpublished);
+  std::unique_ptr<Frames> next_frames(std::chrono::milliseconds wait, const std::stop_token& stop);
   bool take(std::string_view frame, Transactions& out);
   bool take(const Message& message, Transactions& out);
   void compare(const std::function<void()>& with_log);

@@ -47,7 +47,8 @@ void break_chain(Connection& connection, const InstallationNames& names) {
   write_owner(connection, names.publication, *owner);
 }
 
-// The process that served a connection of ours may need a moment to see that it is closed.
+}  // namespace
+
 void drop_when_free(Connection& connection, const std::string& slot) {
   for (int tries = 1;; ++tries) {
     try {
@@ -59,8 +60,6 @@ void drop_when_free(Connection& connection, const std::string& slot) {
     state::rest(kBetweenTries, {});
   }
 }
-
-}  // namespace
 
 Installation make_installation(Connection& connection, const InstallationNames& names,
                                const std::vector<TableRequest>& tables) {

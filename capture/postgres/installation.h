@@ -29,6 +29,10 @@ struct Installation {
 Installation make_installation(Connection& connection, const InstallationNames& names,
                                const std::vector<TableRequest>& tables);
 
+/// Drops a slot that was ours. Waits for the process that served the connection, which may need a
+/// moment to see that it is closed.
+void drop_when_free(Connection& connection, const std::string& slot);
+
 /// Puts back what somebody took out of the publications. Returns the tables whose changes were not
 /// published for a while. Throws SourceReplaced if a publication is gone: a slot reads nothing
 /// through one that is newer than itself, so both must be made anew, by make_installation().

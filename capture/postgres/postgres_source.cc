@@ -69,7 +69,14 @@ class PostgresSource : public Source {
     session().resume(std::move(checkpoint), out);
   }
   bool poll(milliseconds wait, std::stop_token stop, Transactions& out) override {
-    return session().poll(wait, stop, out);
+    try {
+      return session().poll(wait, stop, out);
+    } catch (const SlotIsStuck&) {
+      session_.reset();
+      Connection connection = connect(std::move(stop));
+      drop_when_free(connection, options_.slot);
+      throw;
+    }
   }
   bool has_looked() const override { return session_ && session_->has_looked(); }
   void release(const state::Checkpoint& checkpoint) override {
