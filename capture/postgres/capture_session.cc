@@ -236,11 +236,8 @@ bool CaptureSession::take(std::string_view bytes, Transactions& out) {
 
 bool CaptureSession::take(const Message& message, Transactions& out) {
   if (const auto* row_message = std::get_if<RowMessage>(&message)) {
-    if (skipping_) {
-      compare_skipped(row_message->relation);
-    } else {
-      row(*row_message, out);
-    }
+    notice_row(row_message->relation);
+    if (!skipping_) row(*row_message, out);
   } else if (const auto* begin = std::get_if<BeginMessage>(&message)) {
     begin_ = *begin;
     in_transaction_ = true;
@@ -262,11 +259,8 @@ bool CaptureSession::take(const Message& message, Transactions& out) {
   } else if (const auto* relation = std::get_if<RelationMessage>(&message)) {
     tables_.learn(*relation, sql_);
   } else if (const auto* truncation = std::get_if<TruncateMessage>(&message)) {
-    if (skipping_) {
-      for (std::uint32_t oid : truncation->relations) compare_skipped(oid);
-    } else {
-      truncate(*truncation, out);
-    }
+    for (std::uint32_t oid : truncation->relations) notice_row(oid);
+    if (!skipping_) truncate(*truncation, out);
   } else if (const auto* own = std::get_if<LogicalMessage>(&message)) {
     if (!skipping_ && own->transactional && own->prefix == kMessagePrefix) own_message(*own, out);
   }
@@ -280,15 +274,17 @@ void CaptureSession::open(Transactions& out) {
 
 void CaptureSession::meet(const StreamTable& table, Transactions& out) {
   open(out);
-  has_rows_ = true;
   snapshots_.meet(table, out);
 }
 
-// A table that is new to the log has rows that it need not have.
-void CaptureSession::compare_skipped(std::uint32_t relation) {
+// Whether it is handed on or not: what is sent again is compared by what is sent.
+void CaptureSession::notice_row(std::uint32_t relation) {
+  if (has_rows_ && resent_.is_checked()) return;
   const StreamTable* table = tables_.find(relation);
-  if (table == nullptr || !snapshots_.is_logged(table->name)) return;
-  compare([&] { resent_.has_row(); });
+  if (table == nullptr) return;
+  has_rows_ = true;
+  // A table that is new to the log has rows that it need not have.
+  if (skipping_ && snapshots_.is_logged(table->name)) compare([&] { resent_.has_row(); });
 }
 
 // What the log has may not be confirmed before it was found to be what the server has.

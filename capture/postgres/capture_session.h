@@ -64,7 +64,7 @@ class CaptureSession {
   bool take(std::string_view frame, Transactions& out);
   bool take(const Message& message, Transactions& out);
   void compare(const std::function<void()>& with_log);
-  void compare_skipped(std::uint32_t relation);
+  void notice_row(std::uint32_t relation);
   void row(const RowMessage& message, Transactions& out);
   void truncate(const TruncateMessage& message, Transactions& out);
   void own_message(const LogicalMessage& message, Transactions& out);

@@ -35,7 +35,7 @@ struct SourceState {
     friend bool operator==(const Table&, const Table&) = default;
   };
   std::map<std::string, Table> tables;
-  LoggedTransaction newest;  // that had rows for the log
+  LoggedTransaction newest;  // up to the position, that had rows of captured tables
 
   std::string encode() const { return encode_all_but_newest() + encode_newest(); }
   /// In two parts, since hardly any commit changes the first.
