@@ -27,6 +27,8 @@ constexpr std::size_t kQueueBytes = 4U << 20U;
 constexpr std::size_t kSpare = 40, kLargestSpare = 1U << 20U;
 // How often the server hears from us: for us its wal_sender_timeout is a minute (Connection).
 constexpr std::chrono::seconds kStatusEvery{5};
+// How soon a silent server that has our process is asked for it again.
+constexpr std::chrono::seconds kAskAgainAfter{5};
 // How long a new confirmation may wait to be sent together with later ones.
 constexpr milliseconds kConfirmEvery{200};
 
@@ -53,8 +55,9 @@ class ReplicationStream::Impl {
  public:
   Impl(const ServerAddress& address, const std::string& application, const std::string& slot,
        const std::vector<std::string>& publications, const std::stop_token& stop)
-      : connection_(address, application, Connection::Purpose::kReplication, stop),
-        longest_silence_(address.longest_silence) {
+      : address_(address),
+        application_(application),
+        connection_(address, application, Connection::Purpose::kReplication, stop) {
     // (systemid, timeline, xlogpos, dbname)
     const Rows rows = connection_.execute("IDENTIFY_SYSTEM");
     server_ = {rows.text(0, 0), rows.text(0, 3), static_cast<std::uint64_t>(rows.integer(0, 1)),
@@ -116,7 +119,7 @@ class ReplicationStream::Impl {
       return;
     }
     bool any = take_all();
-    check_alive(any);
+    check_alive(any, stop);
     tell();
     if (any) {
       quiet_ = false;
@@ -198,14 +201,36 @@ class ReplicationStream::Impl {
   }
 
   // A path that swallows everything looks as a quiet server does, so the server is asked to answer.
-  void check_alive(bool any) {
+  void check_alive(bool any, const std::stop_token& stop) {
     const auto now = steady_clock::now();
     if (any || was_full_) heard_at_ = now;
     was_full_ = false;
-    if (now - heard_at_ < longest_silence_) return;
+    const milliseconds longest = address_.longest_silence;
+    if (now - heard_at_ < longest) return;
+    if (is_served(stop)) {
+      heard_at_ = steady_clock::now() - longest + kAskAgainAfter;
+      return;
+    }
     throw ConnectionLost("the server has said nothing for " +
-                             std::to_string(longest_silence_ / std::chrono::seconds(1)) + " s",
+                             std::to_string(longest / std::chrono::seconds(1)) + " s",
                          connection_.shown(), "check the network between; Tandem connects anew");
+  }
+
+  // Before version 15 a server answers nothing while it passes over a large transaction of which
+  // nothing is published. Its process is there then; that of a connection that died without a word
+  // is ended by its own timeout, which is as long as ours.
+  bool is_served(const std::stop_token& stop) const {
+    try {
+      Connection sql(address_, application_, Connection::Purpose::kSql, stop);
+      sql.limit_silence(kAskAgainAfter);
+      return !sql.query(
+                     "SELECT 1 FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND "
+                     "backend_type = 'walsender'",
+                     {std::to_string(connection_.backend_pid())})
+                  .empty();
+    } catch (const state::Error&) {
+      return false;
+    }
   }
 
   void send_status() {
@@ -215,8 +240,9 @@ class ReplicationStream::Impl {
     connection_.send(status_update(told_, unix_us(), true));
   }
 
+  const ServerAddress address_;
+  const std::string application_;
   Connection connection_;
-  const milliseconds longest_silence_;
   Server server_;
   std::atomic<Lsn> durable_{0};
 

@@ -6,6 +6,7 @@ import pathlib
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 import time
 
@@ -356,3 +357,21 @@ def test_a_connection_that_died_without_a_word(place):
     eventually(lambda: equal(tandem, place.database), 15 + 30, "it connects anew", alive=agent.alive)
     agent.stop()
     proxy.stop()
+
+
+def test_a_server_that_is_busy_for_longer_than_a_silence_may_last(place):
+    """As one is that passes over a large transaction of which nothing is published."""
+    tandem = place.deploy(place.url(tcp_user_timeout=1000))  # so that 15 s are the longest silence
+    tandem.sync()
+    agent = tandem.start()
+    before = eventually(lambda: walsender(place), 20, "it streams", alive=agent.alive)
+    os.kill(before, signal.SIGSTOP)
+    try:
+        place.database.execute("INSERT INTO things VALUES (11, 'meanwhile')")
+        time.sleep(25)  # silence is what is tested
+        assert walsender(place) == before
+    finally:
+        os.kill(before, signal.SIGCONT)
+    eventually(lambda: equal(tandem, place.database), 20, "it goes on", alive=agent.alive)
+    assert walsender(place) == before
+    agent.stop()
