@@ -1,51 +1,25 @@
-"""Each finding of `tandem check` at a PostgreSQL source: it is told, and what it advises helps.
+"""What `tandem check` finds of a PostgreSQL server: it is told, and what it advises helps.
 
-Statements are taken out of the advice and run as they are written there.
+Statements are taken out of the advice and run as they are written there. Publications of others and
+tables are in test_postgres_preflight_tables.py.
 """
 
-import re
 import subprocess
 
 import pytest
 
-
+from check_sheet import CONFIG, Sheet, play, statements, things
+from child import start_child
 from deployment import DONE, FAILED
 from eventually import eventually
 from postgres import PostgresServer
 
-CONFIG = """
-source: {type: postgres, url: "${DATABASE_URL}"}
-state: "${TANDEM_STATE}"
-target: {type: local, path: "${ITEMS}", tables: {Items: {key: [PK]}}}
-documents:
-  thing: {table: Items, root: things, item: {PK: "{id}", $columns: all}}
-"""
 
-
-def things(database, more=""):
-    database.execute("CREATE TABLE things (id integer PRIMARY KEY, name text)" + more)
-    database.execute("INSERT INTO things SELECT n, 'thing ' || n FROM generate_series(1, 10) AS n")
-
-
-class Sheet:
-    """What one `check` said, a line a finding."""
-
-    def __init__(self, tandem):
-        self.result = tandem.run("check")
-        self.lines = self.result.out.splitlines()
-
-    def __str__(self):
-        return str(self.result)
-
-    def find(self, level, subject, text=""):
-        """The first line of that level and subject that matches the text; "" if there is none."""
-        pattern = rf"{level} +{re.escape(subject)}: .*{text}"
-        return next((line for line in self.lines if re.match(pattern, line)), "")
-
-    def told(self, level, subject, text=""):
-        line = self.find(level, subject, text)
-        assert line, f"no {level} of {subject} with {text!r}: {self}"
-        return line
+def test_advice_is_taken_apart():
+    line = 'failure role a, b: no; run ALTER ROLE "a; b" REPLICATION (Amazon RDS: GRANT x TO "a; b")'
+    assert statements(line.replace("a; b", "a b")) == ['ALTER ROLE "a b" REPLICATION']
+    line = "x; run GRANT A ON B TO C; GRANT D ON E TO F, or leave it"
+    assert statements(line) == ["GRANT A ON B TO C", "GRANT D ON E TO F"]
 
 
 # ---- room ----------------------------------------------------------------------------------------
@@ -106,32 +80,17 @@ def meek(server, database):
     server.execute('DROP ROLE "the meek-one"')
 
 
-def statements(line):
-    """What a line advises to run, as it is written there; of alternatives the first."""
-    line = re.sub(r" \(Amazon RDS: .*?\)", "", line)
-    ends = r"(?=;|, or |, without | or (?:COMMIT|ROLLBACK) | and restart| in that database|$)"
-    found = re.findall(r"\b((?:ALTER|GRANT|COMMIT PREPARED|SELECT pg_terminate) ?.*?)" + ends, line)
-    assert found, line
-    return found
-
-
-def play(database, line, **options):
-    """Runs what a line advises, one statement after the other."""
-    with database.connect(**options) as connection:
-        for statement in statements(line):
-            connection.execute(statement)
+def reload(server, **settings):
+    """Returns once new sessions have the settings."""
+    loaded = server.query("SELECT pg_conf_load_time()")
+    server.reload(**settings)
+    eventually(lambda: server.query("SELECT pg_conf_load_time()") != loaded, 20, "the settings are loaded")
 
 
 def restart_as_altered(server, name):
     """The tests' own servers are configured anew by each start."""
     written = server.query("SELECT setting FROM pg_file_settings WHERE name = %s ORDER BY seqno", name)
     server.restart(**{name: written[-1][0]})
-
-
-def test_advice_is_taken_apart():
-    line = 'failure role a, b: no; run ALTER ROLE "a; b" REPLICATION (Amazon RDS: GRANT x TO "a; b")'
-    assert statements(line.replace("a; b", "a b")) == ['ALTER ROLE "a b" REPLICATION']
-    assert statements("x; run GRANT A ON B TO C; GRANT D ON E TO F, or leave it") == ["GRANT A ON B TO C", "GRANT D ON E TO F"]
 
 
 # ---- settings ------------------------------------------------------------------------------------
@@ -166,9 +125,9 @@ def test_wal_that_is_kept_without_a_limit(deploy, server, database):
     things(database)
     tandem = deploy(database, config=CONFIG)
     Sheet(tandem).told("warning", "max_slot_wal_keep_size", "no limit.*; set it to what the disk can spare")
-    server.reload(max_slot_wal_keep_size="10GB")
+    reload(server, max_slot_wal_keep_size="10GB")
     Sheet(tandem).told("ok", "max_slot_wal_keep_size", "up to 10.7 GB")
-    server.reload(max_slot_wal_keep_size="-1")
+    reload(server, max_slot_wal_keep_size="-1")
 
 
 @pytest.mark.parametrize("value, shown", [("0", "off"), ("500ms", "500 ms"), ("3min", "3 min")])
@@ -176,13 +135,13 @@ def test_a_sender_timeout_of_the_servers_is_not_ours(deploy, server, database, v
     """Nothing to warn of, and nothing that the setting would break."""
     things(database)
     tandem = deploy(database, config=CONFIG)
-    server.reload(wal_sender_timeout=value)
+    reload(server, wal_sender_timeout=value)
     Sheet(tandem).told("ok", "wal_sender_timeout", f"it is {shown}; Tandem sets 60 s for its own connection")
     tandem.init()
     agent = tandem.start()
     eventually(lambda: database.slot()["active"], 20, "the agent has the slot", alive=agent.alive)
     agent.stop()
-    server.reload(wal_sender_timeout="60s")
+    reload(server, wal_sender_timeout="60s")
 
 
 @pytest.mark.parametrize("other_postgres", ["18"], indirect=True)
@@ -192,13 +151,13 @@ def test_slots_that_nobody_uses_are_given_up(deploy, other_postgres):
         things(database)
         tandem = deploy(database, config=CONFIG)
         assert not Sheet(tandem).find("warning", "idle_replication_slot_timeout")
-        other_postgres.reload(idle_replication_slot_timeout="2h")
+        reload(other_postgres, idle_replication_slot_timeout="2h")
         line = Sheet(tandem).told("warning", "idle_replication_slot_timeout", "nobody used for 2 h")
         assert "set it to 0" in line
-        other_postgres.reload(idle_replication_slot_timeout="0")
+        reload(other_postgres, idle_replication_slot_timeout="0")
         assert not Sheet(tandem).find("warning", "idle_replication_slot_timeout")
     finally:
-        other_postgres.reload(idle_replication_slot_timeout="0")
+        reload(other_postgres, idle_replication_slot_timeout="0")
         other_postgres.drop("idle")
 
 
@@ -266,3 +225,135 @@ def test_a_role_that_may_do_nothing_yet(deploy, server, database, meek):
     finally:
         server.drop("checked")
         server.execute("DROP ROLE owning")
+
+
+def test_rows_that_a_policy_hides(deploy, server, database, meek):
+    things(database)
+    database.execute("ALTER TABLE things ENABLE ROW LEVEL SECURITY")
+    database.execute('GRANT SELECT ON things TO "the meek-one"')
+    tandem = deploy(database, config=CONFIG)
+    tandem.environment["DATABASE_URL"] = server.url("checked", user="the%20meek-one")
+    text = "row-level security hides rows"
+    play(database, Sheet(tandem).told("failure", "table things", text))
+    assert not Sheet(tandem).find("failure", "table things", text)
+
+
+# ---- slot ----------------------------------------------------------------------------------------
+
+
+def test_slot_and_publication_are_not_there_yet(deploy, database):
+    things(database)
+    tandem = deploy(database, config=CONFIG)
+    sheet = Sheet(tandem)
+    assert sheet.result.status == DONE, str(sheet)
+    for subject in ("slot tandem_tandem", "publication tandem_tandem", "table things"):
+        sheet.told("warning", subject, "not .* yet; run `tandem init`")
+    tandem.init()
+    sheet = Sheet(tandem)
+    for subject in ("slot tandem_tandem", "publication tandem_tandem", "table things"):
+        sheet.told("ok", subject)
+
+
+@pytest.mark.parametrize(
+    "make, text",
+    [
+        ("SELECT pg_create_physical_replication_slot('theirs')", "it is a physical slot"),
+        ("SELECT pg_create_logical_replication_slot('theirs', 'test_decoding')", "its output plugin is test_decoding"),
+        ("SELECT pg_create_logical_replication_slot('theirs', 'pgoutput', false, true)", "two_phase"),
+        ("elsewhere", "it belongs to the database postgres"),
+    ],
+)
+def test_a_slot_of_others(deploy, server, database, make, text):
+    things(database)
+    if make == "elsewhere":
+        server.execute("SELECT pg_create_logical_replication_slot('theirs', 'pgoutput')")
+    else:
+        database.execute(make)
+    try:
+        tandem = deploy(database, config=CONFIG.replace('URL}"}', 'URL}", slot: theirs}'))
+        line = Sheet(tandem).told("failure", "slot theirs", text)
+        assert "name another one in `source.slot`, or drop it if nothing needs it" in line
+    finally:
+        server.drop_slot("theirs")
+    Sheet(tandem).told("warning", "slot theirs", "not there yet")
+
+
+def test_a_slot_that_somebody_else_has(deploy, server, database):
+    things(database)
+    tandem = deploy(database, config=CONFIG)
+    tandem.init()
+    reading = [server.binaries / "pg_recvlogical", "--start", "--slot", "tandem_tandem", "--file", "/dev/null",
+               "--option", "proto_version=1", "--option", "publication_names=tandem_tandem",
+               "--dbname", f"host=127.0.0.1 port={server.port} user=postgres dbname=checked application_name=theirs"]
+    somebody = start_child(list(map(str, reading)))
+    try:
+        eventually(lambda: database.slot()["active"], 20, "somebody reads the slot")
+        Sheet(tandem).told("warning", "slot tandem_tandem", "somebody else has it: .*'theirs'.*; end that process, or")
+    finally:
+        somebody.kill()
+        somebody.wait()
+    eventually(lambda: not database.slot()["active"], 20, "the slot is free")
+    assert not Sheet(tandem).find("warning", "slot tandem_tandem")
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["ours", "another database's"])
+def test_a_slot_that_was_given_up(deploy, own_postgres, ours):
+    server = own_postgres(max_slot_wal_keep_size="1MB", min_wal_size="32MB", max_wal_size="32MB", wal_keep_size=0)
+    database = server.create("checked")
+    things(database)
+    tandem = deploy(database, config=CONFIG)
+    if ours:
+        tandem.init()
+    else:
+        server.execute("SELECT pg_create_logical_replication_slot('tandem_tandem', 'pgoutput')")
+
+    def given_up():
+        database.execute("CREATE TABLE noise AS SELECT repeat('x', 900) AS x FROM generate_series(1, 20000)")
+        database.execute("DROP TABLE noise; SELECT pg_switch_wal()")
+        database.execute("CHECKPOINT")
+        return server.slots()["tandem_tandem"]["wal_status"] == "lost"
+
+    eventually(given_up, 60, "the server gives the slot up")
+    if ours:
+        Sheet(tandem).told("warning", "slot tandem_tandem", "the server has given it up; nothing to do: Tandem makes")
+        tandem.sync()
+        Sheet(tandem).told("ok", "slot tandem_tandem")
+    else:  # nobody's to make anew
+        Sheet(tandem).told("failure", "slot tandem_tandem", "it belongs to the database postgres")
+
+
+@pytest.mark.parametrize("other_postgres", ["17"], indirect=True)
+def test_a_slot_that_would_not_survive_a_failover(deploy, other_postgres):
+    database = other_postgres.create("failing")
+    try:
+        things(database)
+        tandem = deploy(database, config=CONFIG)
+        tandem.init()
+        assert not Sheet(tandem).find("warning", "slot tandem_tandem")
+        other_postgres.drop_slot("tandem_tandem")
+        database.execute("SELECT pg_create_logical_replication_slot('tandem_tandem', 'pgoutput')")
+        line = Sheet(tandem).told("warning", "slot tandem_tandem", "no failover slot")
+        assert "run `tandem init --uninstall` and `tandem init`" in line
+        tandem.run("init", "--uninstall").expect()
+        tandem.init()
+        assert not Sheet(tandem).find("warning", "slot tandem_tandem")
+    finally:
+        other_postgres.drop("failing")
+
+
+# ---- publication ---------------------------------------------------------------------------------
+
+
+def test_a_publication_of_ours_that_another_role_owns(deploy, server, database, meek):
+    things(database)
+    tandem = deploy(database, config=CONFIG)
+    tandem.init()
+    server.execute('ALTER ROLE "the meek-one" REPLICATION')
+    database.execute('GRANT SELECT ON things TO "the meek-one"')
+    tandem.environment["DATABASE_URL"] = server.url("checked", user="the%20meek-one")
+    sheet = Sheet(tandem)
+    for name in ("tandem_tandem", "tandem_tandem_inserts"):
+        play(database, sheet.told("failure", f"publication {name}", "does not own it"))
+    sheet = Sheet(tandem)
+    assert sheet.result.status == DONE, str(sheet)
+    tandem.run_once().expect()

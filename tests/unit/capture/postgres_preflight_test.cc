@@ -1,10 +1,14 @@
 // What the preflight says of a real server.
 #include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <memory>
 
 #include "capture/nearest_name.h"
 #include "capture/postgres/catalog.h"
 #include "capture/postgres/preflight.h"
 #include "capture/postgres/publication.h"
+#include "capture/postgres/server_preflight.h"
 #include "capture/postgres/slot.h"
 #include "postgres_server.h"
 
@@ -95,8 +99,11 @@ TEST_F(PostgresPreflight, PublicationsAndSlotsOfOthers) {
   check({TableRequest{"a"}, TableRequest{"b"}});
   EXPECT_TRUE(says(Level::kFailure, "slot " + database(), "physical"));
   EXPECT_TRUE(says(Level::kWarning, "publication tandem_shop", "did not make it"));
+  const std::string alter = "run ALTER PUBLICATION \"tandem_shop\" ";
   EXPECT_TRUE(says(Level::kFailure, "table a", "leaves out truncations"));
-  EXPECT_TRUE(says(Level::kFailure, "table b", "ADD TABLE"));
+  EXPECT_TRUE(says(Level::kFailure, "table a",
+                   alter + "SET (publish = 'insert, update, delete, truncate')"));
+  EXPECT_TRUE(says(Level::kFailure, "table b", alter + "ADD TABLE ONLY \"public\".\"b\"; "));
   drop_slot(sql(), database());
 }
 
@@ -112,7 +119,7 @@ TEST_F(PostgresPreflight, WhatARoleMayNotDo) {
   ServerAddress address = own();
   address.parameters.emplace_back("user", role);
   check(address, {TableRequest{"a"}, TableRequest{"b"}});
-  EXPECT_TRUE(says(Level::kFailure, "role " + role, "ALTER ROLE"));
+  EXPECT_TRUE(says(Level::kFailure, "role " + role, "ALTER ROLE \"" + role + "\" REPLICATION"));
   EXPECT_TRUE(says(Level::kFailure, "replication", "no such connection"));
   EXPECT_TRUE(says(Level::kFailure, "publication tandem_shop", "GRANT CREATE ON DATABASE"));
   EXPECT_TRUE(says(Level::kFailure, "table a", "GRANT SELECT"));
@@ -141,6 +148,38 @@ TEST_F(PostgresPreflight, PreparedTransactionsAndSlotsInUse) {
       "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots "
       "WHERE slot_name = $1",
       {database()});
+}
+
+TEST_F(PostgresPreflight, TransactionsThatStayOpen) {
+  auto told = [&] {
+    findings_.clear();
+    check_server(sql(), {}, findings_, std::chrono::seconds(0));
+    std::vector<Finding> about;
+    std::copy_if(findings_.begin(), findings_.end(), std::back_inserter(about),
+                 [](const Finding& each) { return each.subject == "transactions"; });
+    return about;
+  };
+  std::vector<std::unique_ptr<Connection>> others;
+  for (int i = 0; i < 7; ++i) {
+    others.push_back(connect(own()));
+    others.back()->execute("BEGIN; SELECT 1");
+  }
+  std::vector<Finding> open = told();
+  ASSERT_EQ(open.size(), 6U);
+  EXPECT_TRUE(says(Level::kWarning, "transactions", "2 more have been open for over 0 s"));
+  const std::string process = "process " + std::to_string(others.front()->backend_pid()) + " ";
+  EXPECT_TRUE(says(Level::kWarning, "transactions", process));
+  for (int round = 0; round < 7; ++round) {
+    // As the advice says it.
+    const std::string advice = told().front().advice;
+    const std::size_t statement = advice.find("SELECT pg_terminate_backend(");
+    ASSERT_NE(statement, std::string::npos) << advice;
+    std::string run = advice.substr(statement);
+    run.insert(run.size() - 1, ", 10000");  // waits until it is gone
+    sql().execute(run);
+  }
+  told();
+  EXPECT_TRUE(says(Level::kOk, "transactions", "none has been open for over 0 s"));
 }
 
 TEST_F(PostgresPreflight, AServerThatIsNotThereIsAFinding) {
