@@ -37,7 +37,13 @@ std::uint64_t Appender::append(std::shared_ptr<state::Batch> batch) {
     check();
   }
   if (batch == nullptr) return handed_over_;
-  append_to(log_, std::move(batch));
+  try {
+    append_to(log_, std::move(batch));
+  } catch (...) {
+    std::lock_guard lock(mutex_);
+    failure_ = std::current_exception();
+    throw;
+  }
   std::lock_guard lock(mutex_);
   return durable_ = ++handed_over_;
 }

@@ -52,14 +52,14 @@ class Publisher::Impl : public Transactions {
 
   void run(const std::stop_token& stop) {
     for (;;) {
-      std::int64_t before = status().transactions;
+      const std::int64_t before = transactions_;
       try {
         session(stop);
         return;
       } catch (const SourceReplaced&) {
         // Claiming anew finds out what was lost. If that did not get anywhere, it will not now.
         if (stop.stop_requested()) return;
-        if (restarted_ && status().transactions == before) throw;
+        if (restarted_ && transactions_ == before) throw;
         restarted_ = true;
       } catch (const SourceLocked&) {
         // A wait that the stop ended is no failure.
@@ -137,9 +137,9 @@ class Publisher::Impl : public Transactions {
     gap_ = open_ = false;
     start_batch();
     ended_.reset();
-    unsettled_.clear();
     // What the last session did not append is found missing in the log's tail.
     appender_.reset();
+    unsettled_.clear();
     if (!claimed_) claim(stop);
     const std::uint64_t epoch = *std::exchange(claimed_, std::nullopt);
     state::LogTail tail = log_.read_tail();
@@ -192,7 +192,7 @@ class Publisher::Impl : public Transactions {
       poll(stop);
     }
     // What it found is told when it is durable. Without a place to continue at, there is something.
-    if (ended_ || !continues) return;
+    if (ended_ || !unsettled_.empty() || !continues) return;
     std::lock_guard lock(mutex_);
     status_.snapshotting = is_snapshotting(source_.checkpoint());
   }

@@ -96,17 +96,26 @@ TEST(Appender, NothingFollowsAFailure) {
   EXPECT_EQ(log.epochs(), std::vector<std::uint64_t>{1});
 }
 
-TEST(Appender, ItsEndWaitsForTheAppendUnderWayAlone) {
+TEST(Appender, NothingFollowsAFailureOfTheCallersOwn) {
+  GatedLog log;
+  Appender appender(log);
+  log.permit(2);
+  EXPECT_THROW(appender.append(batch(13)), state::Error);
+  EXPECT_THROW(appender.hand_over(batch(2)), state::Error);
+  EXPECT_THROW(appender.append(batch(3)), state::Error);
+  EXPECT_TRUE(log.epochs().empty());
+}
+
+TEST(Appender, ItsEndWaitsForTheAppendUnderWay) {
   GatedLog log;
   auto appender = std::make_unique<Appender>(log);
   appender->hand_over(batch(1));
   log.wait_until_begun(1);
-  appender->hand_over(batch(2));
   auto end = std::async(std::launch::async, [&] { appender.reset(); });
   EXPECT_EQ(end.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
-  log.permit(2);
+  log.permit(1);
   end.get();
-  EXPECT_EQ(log.epochs().front(), 1U);
+  EXPECT_EQ(log.epochs(), std::vector<std::uint64_t>{1});
 }
 
 }  // namespace

@@ -15,9 +15,14 @@ class GatedSource : public Source {
   explicit GatedSource(std::unique_ptr<Source> source) : source_(std::move(source)) {}
   std::atomic<bool> shut = true;
   std::atomic<int> turned_away = 0;
+  std::chrono::milliseconds takes{0};
 
   bool poll(std::chrono::milliseconds wait, std::stop_token stop, Transactions& out) override {
-    if (!shut) return source_->poll(wait, stop, out);
+    if (!shut) {
+      const bool found = source_->poll(wait, stop, out);
+      if (found) std::this_thread::sleep_for(takes);
+      return found;
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
     ++turned_away;
     return false;
@@ -50,6 +55,33 @@ class GatedSource : public Source {
   std::unique_ptr<Source> source_;
 };
 
+// The real log behind a gate: while it is shut, nothing becomes durable.
+class GatedLog : public state::ChangeLog {
+ public:
+  explicit GatedLog(state::ChangeLog& log) : log_(log) {}
+  std::atomic<bool> shut = false;
+  std::atomic<int> held_up = 0;
+
+  void append(std::shared_ptr<state::Batch> batch) override {
+    if (shut) ++held_up;
+    while (shut) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    log_.append(std::move(batch));
+  }
+  const std::string& identity() const override { return log_.identity(); }
+  state::LogTail read_tail() override { return log_.read_tail(); }
+  void claim(std::uint64_t epoch) override { log_.claim(epoch); }
+  std::unique_ptr<state::LogReader> reader(state::Offset from) override {
+    return log_.reader(from);
+  }
+  state::Offset first() override { return log_.first(); }
+  state::Offset next() override { return log_.next(); }
+  void prune(state::Offset needed_from) override { log_.prune(needed_from); }
+  std::uint64_t size_bytes() override { return log_.size_bytes(); }
+
+ private:
+  state::ChangeLog& log_;
+};
+
 class PublisherTest : public CaptureTest {
  protected:
   void begin(PublisherOptions options = {}) {
@@ -72,7 +104,7 @@ class PublisherTest : public CaptureTest {
   void restart(std::unique_ptr<Source> source) {
     stop();
     source_ = std::move(source);
-    publisher_ = std::make_unique<Publisher>(*source_, log_, options_);
+    publisher_ = std::make_unique<Publisher>(*source_, gated_log_, options_);
     thread_ = std::jthread([this](std::stop_token stop) {
       try {
         publisher_->run(stop);
@@ -103,6 +135,7 @@ class PublisherTest : public CaptureTest {
   }
 
   PublisherOptions options_;
+  GatedLog gated_log_{log_};
   std::mutex mutex_;
   std::string failure_;
   std::unique_ptr<Publisher> publisher_;
@@ -207,6 +240,28 @@ TEST_F(PublisherTest, NothingIsSettledBeforeTheSourceWasLookedAt) {
   wait_until([&] { return !publisher_->status().snapshotting; });
   mirror_.follow(log_);
   expect_equal();
+}
+
+TEST_F(PublisherTest, NothingIsSettledBeforeItIsDurable) {
+  begin({.heartbeat = std::chrono::hours(1)});
+  app().execute("CREATE TABLE U (id INTEGER PRIMARY KEY, v); INSERT INTO U VALUES (1, 1)");
+  wait_for_source();
+  stop();
+  requests_.push_back(table("U"));
+  auto source = std::make_unique<GatedSource>(open_sqlite_source(path(), requests_));
+  GatedSource& gate = *source;
+  gate.takes = std::chrono::milliseconds(10);  // so that its batch is appended beside it
+  restart(std::move(source));
+  wait_until([&] { return publisher_->status().epoch != 0; });
+  gated_log_.shut = true;
+  gate.shut = false;
+  wait_until([&] { return gated_log_.held_up > 0; });
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_TRUE(publisher_->status().snapshotting);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  gated_log_.shut = false;
+  wait_until([&] { return !publisher_->status().snapshotting; });
 }
 
 TEST_F(PublisherTest, SettledOnceASourceWithoutNewsWasLookedAt) {
