@@ -250,7 +250,7 @@ bool CaptureSession::take(const Message& message, Transactions& out) {
     in_transaction_ = false;
     if (std::exchange(skipping_, false)) return false;
     position_ = ends_at(end->end);
-    for (const std::string& table : arrivals_.untold()) snapshots_.distrust(table, false);
+    for (const std::string& table : arrivals_.untold()) snapshots_.confused(table);
     if (has_rows_) state_.newest = {begin_.commit, begin_.time};
     if (opened_) news_.logged(end->end);
     news_.heard(end->end);
@@ -310,10 +310,11 @@ void CaptureSession::row(const RowMessage& message, Transactions& out) {
   state::Row key_before;
   if (!before.empty()) key_before = table->schema.key_of(before);
   if (message.op == RowMessage::Op::kDelete) {
-    snapshots_.deletion(*table, key_before);
     std::optional<std::uint32_t> above;
-    if (table->shares_keys && message.whole_before)
+    if (table->shares_keys && message.whole_before) {
       above = arrivals_.deleted(table->schema, before);
+    }
+    snapshots_.deletion(*table, key_before, above.has_value());
     out.change(table->name, state::Op::kDelete, std::move(key_before), {}, above);
     return;
   }
@@ -324,7 +325,7 @@ void CaptureSession::row(const RowMessage& message, Transactions& out) {
     if (value.is_unchanged()) value = key_before[i];
   }
   if (message.op == RowMessage::Op::kInsert) {
-    snapshots_.change(*table, {}, after);
+    snapshots_.change(*table, {}, after, false);
     std::optional<std::uint32_t> above;
     if (table->shares_keys) above = arrivals_.inserted(table->schema, after);
     out.change(table->name, state::Op::kCreate, {}, std::move(after), above);
@@ -332,12 +333,12 @@ void CaptureSession::row(const RowMessage& message, Transactions& out) {
   }
   state::Row key = table->schema.key_of(after);
   const bool moved = !key_before.empty() && key_before != key;
-  snapshots_.change(*table, moved ? key_before : key, after);
-  if (!moved) key_before.clear();
   std::optional<std::uint32_t> above;
   if (table->shares_keys && message.whole_before) {
     above = arrivals_.updated(table->schema, before, after);
   }
+  snapshots_.change(*table, moved ? key_before : key, after, above.has_value());
+  if (!moved) key_before.clear();
   out.change(table->name, state::Op::kUpdate, std::move(key_before), std::move(after), above);
 }
 

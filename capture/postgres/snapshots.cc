@@ -209,7 +209,8 @@ void Snapshots::meet(const StreamTable& table, Transactions& out) {
   if (remembering_ && known->remembers) recent_.whole_table(table.name);
 }
 
-void Snapshots::change(const StreamTable& table, const Row& key_before, const Row& after) {
+void Snapshots::change(const StreamTable& table, const Row& key_before, const Row& after,
+                       bool shared) {
   if (!remembering_) return;
   Table* known = meet(table.name);
   if (known == nullptr || !known->progress.snapshotting) return;
@@ -222,7 +223,7 @@ void Snapshots::change(const StreamTable& table, const Row& key_before, const Ro
   const bool unknown = moved && !unchanged.empty();
   if (known->remembers) recent_.change(table.name, key_before, key, std::move(unchanged));
   if (!moved) return;
-  left(*known, key_before);
+  left(*known, key_before, shared);
   if (known->arrived.size() >= kAskedAtMost) {
     // The whole table is the better reading, from when this transaction can be seen.
     if (known->remembers) recent_.whole_table(table.name);
@@ -235,11 +236,18 @@ void Snapshots::change(const StreamTable& table, const Row& key_before, const Ro
 }
 
 // A row left a key that another had come to in the same transaction. It may be the one that came or
-// the one that had been there, which only who has the row before can tell.
-void Snapshots::left(Table& table, const Row& key) {
-  if (!table.arrived.contains(state::encode_row(key)) || !table.is_doubtful(key)) return;
+// the one that had been there, and the fold, which may not have the latter yet, cannot put it back.
+void Snapshots::left(Table& table, const Row& key, bool shared) {
+  if (!shared && !table.arrived.contains(state::encode_row(key))) return;
+  if (!table.is_doubtful(key)) return;
   if (table.remembers) recent_.doubt(table.request.name, key);
   ask(table, key);
+}
+
+void Snapshots::confused(const std::string& name) {
+  distrust(name, false);
+  const Table* table = find(name);
+  if (remembering_ && table != nullptr && table->remembers) recent_.whole_table(name);
 }
 
 void Snapshots::ask(Table& table, const Row& key) {
@@ -252,12 +260,12 @@ void Snapshots::ask(Table& table, const Row& key) {
   if (table.reader) table.reader->ask({key});
 }
 
-void Snapshots::deletion(const StreamTable& table, const Row& key_before) {
+void Snapshots::deletion(const StreamTable& table, const Row& key_before, bool shared) {
   if (!remembering_) return;
   Table* known = meet(table.name);
   if (known == nullptr || !known->progress.snapshotting) return;
   if (known->remembers) recent_.change(table.name, key_before, {}, {});
-  left(*known, key_before);
+  left(*known, key_before, shared);
 }
 
 void Snapshots::truncation(const StreamTable& table) {

@@ -82,8 +82,13 @@ class Snapshots {
   /// Logs the schema before the table's first change under it, and reads the table again if it is
   /// another one than before.
   void meet(const StreamTable& table, Transactions& out);
-  void change(const StreamTable& table, const state::Row& key_before, const state::Row& after);
-  void deletion(const StreamTable& table, const state::Row& key_before);
+  /// `shared`: rows had come to the key before in this transaction, beside one that may have stood
+  /// there.
+  void change(const StreamTable& table, const state::Row& key_before, const state::Row& after,
+              bool shared);
+  void deletion(const StreamTable& table, const state::Row& key_before, bool shared);
+  /// Changes of the table in this transaction may have been taken for those of other rows.
+  void confused(const std::string& table);
   void truncation(const StreamTable& table);
   /// The table is gone from the server.
   void gone(const std::string& table, Transactions& out);
@@ -98,7 +103,7 @@ class Snapshots {
   Table* meet(const std::string& name);
   Table* of_reader(std::uint64_t number);
   void read_again(const std::string& name, bool unpublished);
-  void left(Table& table, const state::Row& key);
+  void left(Table& table, const state::Row& key, bool shared);
   void ask(Table& table, const state::Row& key);
   void finish(Table& table);
   void stop_reading(Table& table);
