@@ -25,7 +25,8 @@ constexpr std::size_t kHandOver = 128U << 10U;
 constexpr std::size_t kQueueBytes = 4U << 20U;
 // Memory that is kept for frames to come.
 constexpr std::size_t kSpare = 40, kLargestSpare = 1U << 20U;
-// How often the server hears from us: for us its wal_sender_timeout is a minute (Connection).
+// How often the server hears from us: for us its wal_sender_timeout is the longest silence
+// (Connection), which is 15 s at least.
 constexpr std::chrono::seconds kStatusEvery{5};
 // How soon a silent server that has our process is asked for it again.
 constexpr std::chrono::seconds kAskAgainAfter{5};
@@ -57,6 +58,7 @@ class ReplicationStream::Impl {
        const std::vector<std::string>& publications, const std::stop_token& stop)
       : address_(address),
         application_(application),
+        slot_(slot),
         connection_(address, application, Connection::Purpose::kReplication, stop) {
     // (systemid, timeline, xlogpos, dbname)
     const Rows rows = connection_.execute("IDENTIFY_SYSTEM");
@@ -217,16 +219,17 @@ class ReplicationStream::Impl {
   }
 
   // Before version 15 a server answers nothing while it passes over a large transaction of which
-  // nothing is published. Its process is there then; that of a connection that died without a word
-  // is ended by its own timeout, which is as long as ours.
+  // nothing is published. Its process works then; one that waits for something would have answered.
   bool is_served(const std::stop_token& stop) const {
     try {
       Connection sql(address_, application_, Connection::Purpose::kSql, stop);
       sql.limit_silence(kAskAgainAfter);
       return !sql.query(
-                     "SELECT 1 FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND "
-                     "backend_type = 'walsender'",
-                     {std::to_string(connection_.backend_pid())})
+                     "SELECT 1 FROM pg_catalog.pg_replication_slots s "
+                     "JOIN pg_catalog.pg_stat_activity a ON a.pid = s.active_pid "
+                     "WHERE s.slot_name = $1 AND s.active_pid = $2 "
+                     "AND coalesce(a.wait_event_type, '') NOT IN ('Client', 'Activity')",
+                     {slot_, std::to_string(connection_.backend_pid())})
                   .empty();
     } catch (const state::Error&) {
       return false;
@@ -241,7 +244,7 @@ class ReplicationStream::Impl {
   }
 
   const ServerAddress address_;
-  const std::string application_;
+  const std::string application_, slot_;
   Connection connection_;
   Server server_;
   std::atomic<Lsn> durable_{0};

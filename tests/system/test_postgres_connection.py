@@ -359,13 +359,31 @@ def test_a_connection_that_died_without_a_word(place):
     proxy.stop()
 
 
+def busy_walsender(place):
+    """Stops it where it works on something: one that waits for us does not count."""
+    working = ("SELECT wait_event_type IS NULL OR wait_event_type NOT IN ('Client', 'Activity')"
+               " FROM pg_stat_activity WHERE pid = %s")
+    pid = walsender(place)
+    place.database.execute("CREATE TABLE unpublished (n int)")
+
+    def stopped():
+        place.database.execute("INSERT INTO unpublished SELECT generate_series(1, 300000)")
+        os.kill(pid, signal.SIGSTOP)
+        if place.database.value(working, pid):
+            return pid
+        os.kill(pid, signal.SIGCONT)
+        return None
+
+    return eventually(stopped, 60, "it works")
+
+
 def test_a_server_that_is_busy_for_longer_than_a_silence_may_last(place):
     """As one is that passes over a large transaction of which nothing is published."""
     tandem = place.deploy(place.url(tcp_user_timeout=1000))  # so that 15 s are the longest silence
     tandem.sync()
     agent = tandem.start()
-    before = eventually(lambda: walsender(place), 20, "it streams", alive=agent.alive)
-    os.kill(before, signal.SIGSTOP)
+    eventually(lambda: walsender(place), 20, "it streams", alive=agent.alive)
+    before = busy_walsender(place)
     try:
         place.database.execute("INSERT INTO things VALUES (11, 'meanwhile')")
         time.sleep(25)  # silence is what is tested
@@ -374,4 +392,22 @@ def test_a_server_that_is_busy_for_longer_than_a_silence_may_last(place):
         os.kill(before, signal.SIGCONT)
     eventually(lambda: equal(tandem, place.database), 20, "it goes on", alive=agent.alive)
     assert walsender(place) == before
+    agent.stop()
+
+
+def test_a_server_that_waits_for_us_and_is_not_heard(place):
+    """Its process is there, and would have answered."""
+    tandem = place.deploy(place.url(tcp_user_timeout=1000))
+    tandem.sync()
+    agent = tandem.start()
+    before = eventually(lambda: walsender(place), 20, "it streams", alive=agent.alive)
+    idle = "SELECT wait_event_type IN ('Client', 'Activity') FROM pg_stat_activity WHERE pid = %s"
+    eventually(lambda: place.database.value(idle, before), 20, "it waits")
+    os.kill(before, signal.SIGSTOP)
+    try:
+        agent.wait_for_line("has said nothing for 15 s", 40)
+    finally:
+        os.kill(before, signal.SIGCONT)
+    place.database.execute("INSERT INTO things VALUES (11, 'after')")
+    eventually(lambda: equal(tandem, place.database), 40, "it connects anew", alive=agent.alive)
     agent.stop()
