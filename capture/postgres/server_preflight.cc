@@ -101,7 +101,7 @@ void check_settings(const Rows& facts, const Possessions& ours, std::vector<Find
                             : timeout < 1'000 ? std::to_string(timeout) + " ms"
                                               : duration_of(timeout / 1'000);
   findings.push_back({Level::kOk, "wal_sender_timeout",
-                      "it is " + shown + "; Tandem sets 60 s for its own connection", ""});
+                      "it is " + shown + "; Tandem sets its own for its connection", ""});
   if (const std::int64_t idle = facts.integer(0, 7); idle > 0) {
     findings.push_back({Level::kWarning, "idle_replication_slot_timeout",
                         "the server gives up a slot that nobody used for " + duration_of(idle),
