@@ -17,7 +17,13 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr microseconds kNap{200};
+constexpr microseconds kNap{500};
+// After a read of less there is hardly more. To look again would be to race with the server, which
+// adds a message every few microseconds, and makes each a segment of its own for a reader so quick.
+constexpr std::size_t kShortRead = 256U << 10U;
+// libpq reads no more at once than its buffer holds, 16 KB at first. It grows to what one row
+// takes, and stays so.
+constexpr char kGrowBuffer[] = "SELECT pg_catalog.repeat('x', 1000000)";
 constexpr milliseconds kIdle{100};
 // Frames are handed over when so much has come together, or when the socket is empty.
 constexpr std::size_t kHandOver = 128U << 10U;
@@ -69,6 +75,7 @@ class ReplicationStream::Impl {
           connection_.execute("TIMELINE_HISTORY " + std::to_string(server_.timeline));
       server_.ended = parse_timeline_history(history.view(0, 1));
     }
+    connection_.execute(kGrowBuffer);
     connection_.start_copy_both(start_command(connection_, slot, publications));
     thread_ = std::jthread([this](const std::stop_token& token) { run(token); });
   }
@@ -138,9 +145,12 @@ class ReplicationStream::Impl {
     std::unique_ptr<Frames> frames = empty_frames();
     bool any = false;
     for (bool more = true; more;) {
-      more = connection_.consume();
+      const bool came = connection_.consume();
+      any = any || came;  // a part of a large message, perhaps
+      std::size_t taken = 0;
       while (auto bytes = connection_.receive()) {
         any = true;
+        taken += bytes->size();
         if (bytes->size() >= 18 && bytes->front() == 'k' && parse_frame(*bytes).reply) {
           answer_ = true;
         }
@@ -152,6 +162,7 @@ class ReplicationStream::Impl {
           frames = empty_frames();
         }
       }
+      more = came && taken >= kShortRead;
     }
     if (frames->size() > 0) {
       hand_over(std::move(frames));

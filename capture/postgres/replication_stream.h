@@ -2,7 +2,7 @@
 //
 // The thread takes what the server sends, answers it in time however slow the reader of this class
 // is, and tells it how far the log holds everything. A reader that wakes for each message costs the
-// server more than decoding does, so the thread empties the socket and then naps for a moment.
+// server more than decoding does, so the thread takes what is there and then naps for a moment.
 //
 // Promise: frames come in the order the server sent them. Threads: next() on one, confirm() on any.
 // Errors: what ended the thread is thrown by next(): ServerError, ConnectionLost.
