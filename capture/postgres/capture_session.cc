@@ -150,7 +150,11 @@ void CaptureSession::look() {
   // Types may have been altered as well: nothing that is known of them is used.
   TypeCatalog types;
   const std::vector<SourceTable> tables = read_requested(sql_, types, requests_);
-  const std::vector<std::string> added = keep_published(sql_, names_of(options_), tables);
+  const auto added = keep_published(sql_, names_of(options_), tables);
+  if (!added) {
+    watch_.forget();
+    return;
+  }
   const auto memberships = read_memberships(sql_, options_.publication);
   for (const SourceTable& table : tables) {
     gone_.erase(table.table.schema.name);
@@ -158,8 +162,8 @@ void CaptureSession::look() {
     const bool republished = snapshots_.is_republished(
         table.table.schema.name,
         (memberships.at(0) << 32U) + (membership == memberships.end() ? 0 : membership->second));
-    look_at(table, republished || std::find(added.begin(), added.end(), table.table.schema.name) !=
-                                      added.end());
+    look_at(table, republished || std::find(added->begin(), added->end(),
+                                            table.table.schema.name) != added->end());
   }
   std::vector<std::string> missing;
   for (const TableRequest& request : requests_) {

@@ -11,7 +11,10 @@ namespace tandem::capture::postgres {
 namespace {
 
 constexpr char kObjectInUse[] = "55006";
+constexpr char kUndefinedTable[] = "42P01";
 constexpr int kTries = 50;
+// How often the tables are looked at that go away as soon as they were.
+constexpr int kLooks = 10;
 constexpr std::chrono::milliseconds kBetweenTries{100};
 
 // Names of ours begin so, unless the config names others.
@@ -74,11 +77,20 @@ Installation make_installation(Connection& connection, const InstallationNames& 
     drop_when_free(connection, names.slot);
     slot.reset();
   };
-  TypeCatalog types;
-  installed.publications =
-      publish(connection, names.publication, read_requested(connection, types, tables),
-              Superfluous::kDrop, drop_older_slot)
-          .names;
+  for (int looks = 1;; ++looks) {
+    try {
+      TypeCatalog types;
+      installed.publications =
+          publish(connection, names.publication, read_requested(connection, types, tables),
+                  Superfluous::kDrop, drop_older_slot)
+              .names;
+      break;
+    } catch (const ServerError& error) {
+      // A table was dropped since it was looked at, and is there again soon, perhaps.
+      if (error.sqlstate() != kUndefinedTable || looks == kLooks) throw;
+    }
+    state::rest(kBetweenTries, {});
+  }
   if (slot && !slot->is_lost()) return installed;
   if (slot) {
     installed.slot_was_lost = "the server gave up the replication slot " + names.slot +
@@ -91,13 +103,19 @@ Installation make_installation(Connection& connection, const InstallationNames& 
   return installed;
 }
 
-std::vector<std::string> keep_published(Connection& connection, const InstallationNames& names,
-                                        const std::vector<SourceTable>& tables) {
+std::optional<std::vector<std::string>> keep_published(Connection& connection,
+                                                       const InstallationNames& names,
+                                                       const std::vector<SourceTable>& tables) {
   auto refuse = [&] {
     throw SourceReplaced("the publication was dropped", names.publication,
                          "nothing to do: Tandem makes it anew and reads everything again");
   };
-  return publish(connection, names.publication, tables, Superfluous::kKeep, refuse).added;
+  try {
+    return publish(connection, names.publication, tables, Superfluous::kKeep, refuse).added;
+  } catch (const ServerError& error) {
+    if (error.sqlstate() != kUndefinedTable) throw;
+    return std::nullopt;
+  }
 }
 
 Lsn newest_lsn(Connection& connection) {

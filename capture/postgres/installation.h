@@ -3,6 +3,7 @@
 // Free functions over a connection of the caller's. Errors: those of the connection.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,8 +37,10 @@ void drop_when_free(Connection& connection, const std::string& slot);
 /// Puts back what somebody took out of the publications. Returns the tables whose changes were not
 /// published for a while. Throws SourceReplaced if a publication is gone: a slot reads nothing
 /// through one that is newer than itself, so both must be made anew, by make_installation().
-std::vector<std::string> keep_published(Connection& connection, const InstallationNames& names,
-                                        const std::vector<SourceTable>& tables);
+/// Nothing, and nothing was done, if a table has gone since: look at them again.
+std::optional<std::vector<std::string>> keep_published(Connection& connection,
+                                                       const InstallationNames& names,
+                                                       const std::vector<SourceTable>& tables);
 
 /// Everything that was committed before the call ends before this, durably. May write.
 Lsn newest_lsn(Connection& connection);

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 
 from eventually import eventually
 from local_items import LocalItems
@@ -52,3 +53,21 @@ def test_two_tables_are_dropped_while_the_stream_is_behind(deploy, pg):
     assert tables & {"first", "second", "third"} == {"third"}
     assert len(keys(tandem) - {"third 3"}) >= 6, "documents of dropped tables rest"
     assert agent.output().count("it is gone from the source") == 2
+
+
+def test_a_table_is_dropped_while_the_publication_is_made(deploy, pg):
+    """It is there when `init` looks at it, and gone when the publication is to have it."""
+    for table in ("first", "second", "third"):
+        pg.execute(f"CREATE TABLE {table} (id int PRIMARY KEY)")
+    tandem = deploy(pg, config=CONFIG)
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%%PUBLICATION%%'"
+    with pg.connect(autocommit=False) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("DROP TABLE second")
+        init = pool.submit(tandem.run, "init")
+        eventually(lambda: pg.value(waits) == 1, 30, "it waits for the table")
+        other.commit()
+        pg.execute("CREATE TABLE second (id int PRIMARY KEY, note text)")
+        init.result().expect()
+    pg.execute("INSERT INTO second VALUES (1, 'new')")
+    tandem.sync()
+    assert keys(tandem) == {"second 1"}

@@ -136,7 +136,7 @@ def test_a_sender_timeout_of_the_servers_is_not_ours(deploy, server, database, v
     things(database)
     tandem = deploy(database, config=CONFIG)
     reload(server, wal_sender_timeout=value)
-    Sheet(tandem).told("ok", "wal_sender_timeout", f"it is {shown}; Tandem sets 60 s for its own connection")
+    Sheet(tandem).told("ok", "wal_sender_timeout", f"it is {shown}; Tandem sets its own for its connection")
     tandem.init()
     agent = tandem.start()
     eventually(lambda: database.slot()["active"], 20, "the agent has the slot", alive=agent.alive)

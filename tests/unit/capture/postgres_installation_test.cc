@@ -50,7 +50,7 @@ TEST_F(PostgresInstallation, TakesAMissingPublicationForAReasonToClaimAnew) {
   EXPECT_FALSE(make_installation(sql(), names, {{"a"}}).slot_is_new);
   TypeCatalog types;
   const std::vector<SourceTable> tables = {*read_table(sql(), types, {"a"})};
-  EXPECT_TRUE(keep_published(sql(), names, tables).empty());
+  EXPECT_TRUE(keep_published(sql(), names, tables).value().empty());
   for (const char* gone : {"tandem_shop", "tandem_shop_inserts"}) {
     play(std::string("DROP PUBLICATION ") + gone);
     EXPECT_THROW(keep_published(sql(), names, tables), SourceReplaced);
@@ -58,7 +58,7 @@ TEST_F(PostgresInstallation, TakesAMissingPublicationForAReasonToClaimAnew) {
     const Installation again = make_installation(sql(), names, {{"a"}});
     EXPECT_TRUE(again.slot_is_new);
     EXPECT_NE(again.slot_was_lost, "");
-    EXPECT_TRUE(keep_published(sql(), names, tables).empty());
+    EXPECT_TRUE(keep_published(sql(), names, tables).value().empty());
   }
 }
 
