@@ -203,6 +203,27 @@ class PostgresServer:
         self.process.wait()
         eventually(lambda: not any(map(_runs, processes)), 30, "all processes of the server are gone")
 
+    @contextlib.contextmanager
+    def standing_still(self):
+        """No process of the server does anything within the block."""
+        stopped = []
+
+        def stop(*processes):
+            for process in processes:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGSTOP)
+                    stopped.append(process)
+            eventually(lambda: all(_state(process) in "TZ" for process in processes), 30, "the processes stand still")
+
+        try:
+            stop(self.process.pid)  # first, so that no child is added
+            stop(*_children(self.process.pid))
+            yield
+        finally:
+            for process in stopped:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGCONT)
+
     def restart(self, how=signal.SIGINT, **settings):
         self.stop(how)
         return self.start(**settings)
@@ -343,9 +364,14 @@ def _children(pid):
     return [int(child) for child in listing.stdout.split()]
 
 
-def _runs(pid):
+def _state(pid):
+    """As the kernel tells it: T when it is stopped, Z when it has ended or is gone."""
     try:
         stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
+        return "Z"
+    return stat.rpartition(")")[2].split()[0]
+
+
+def _runs(pid):
+    return _state(pid) != "Z"

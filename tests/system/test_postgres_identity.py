@@ -3,10 +3,7 @@ backups put back behind and ahead of the log, standbys that took over, a databas
 
 Each is told as a gap that says why, and read again as a whole: rows that the source has no more go."""
 
-import contextlib
-import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 
@@ -14,7 +11,7 @@ import pytest
 
 from deployment import FAILED, USAGE
 from eventually import eventually
-from postgres import PostgresDatabase, PostgresServer, _children, _user
+from postgres import PostgresDatabase, PostgresServer, _user
 from test_postgres_bad_input import CONFIG, equal, items, things
 
 
@@ -31,16 +28,8 @@ def backup(server, name="backup", *options):
 def storage_snapshot(server):
     """All files at one moment, slots and all, without the server's knowing."""
     folder = server.data.with_name(f"{server.data.name}-snapshot")
-    processes = [server.process.pid, *_children(server.process.pid)]
-    try:
-        for process in processes:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGSTOP)
+    with server.standing_still():
         subprocess.run(["cp", "-a", str(server.data), str(folder)], check=True)
-    finally:
-        for process in processes:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGCONT)
     (folder / "postmaster.pid").unlink()
     return folder
 
