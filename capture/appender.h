@@ -11,7 +11,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
-#include <optional>
+#include <stop_token>
 #include <thread>
 
 #include "state/change_log.h"

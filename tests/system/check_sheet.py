@@ -2,14 +2,6 @@
 
 import re
 
-CONFIG = """
-source: {type: postgres, url: "${DATABASE_URL}"}
-state: "${TANDEM_STATE}"
-target: {type: local, path: "${ITEMS}", tables: {Items: {key: [PK]}}}
-documents:
-  thing: {table: Items, root: things, item: {PK: "{id}", $columns: all}}
-"""
-
 
 def things(database, more=""):
     database.execute("CREATE TABLE things (id integer PRIMARY KEY, name text)" + more)

@@ -8,11 +8,12 @@ import subprocess
 
 import pytest
 
-from check_sheet import CONFIG, Sheet, play, statements, things
+from check_sheet import Sheet, play, statements, things
 from child import start_child
 from deployment import DONE, FAILED
 from eventually import eventually
 from postgres import PostgresServer
+from test_postgres_bad_input import CONFIG
 
 
 def test_advice_is_taken_apart():

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from check_sheet import CONFIG, Sheet, play, things
+from check_sheet import Sheet, play, things
 from deployment import FAILED, USAGE
+from test_postgres_bad_input import CONFIG
 
 # ---- publications --------------------------------------------------------------------------------
 

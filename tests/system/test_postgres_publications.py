@@ -6,14 +6,9 @@ import sqlite3
 import pytest
 
 from eventually import eventually
+from test_postgres_bad_input import CONFIG
 
-CONFIG = """
-source: {type: postgres, url: "${DATABASE_URL}"}
-state: "${TANDEM_STATE}"
-target: {type: local, path: "${ITEMS}", tables: {Items: {key: [PK]}}}
-documents:
-  thing: {table: Items, root: things, item: {PK: "{id}", $columns: all}}
-"""
+
 THEIRS = CONFIG.replace('URL}"}', 'URL}", publication: theirs}')
 SCHEMA = """
 CREATE TABLE things (id integer PRIMARY KEY, name text);
