@@ -2,10 +2,10 @@
 //
 //   {"S": "x"} {"N": "1.5"} {"B": "base64"} {"BOOL": true} {"NULL": true}
 //   {"L": [value, …]} {"M": {"name": value, …}} {"SS": ["x", …]} {"NS": […]} {"BS": […]}
-#include "sink/base64.h"
+#include "state/base64.h"
 #include "sink/item.h"
 #include "sink/item_check.h"
-#include "sink/json_writer.h"
+#include "state/json_string.h"
 
 namespace tandem::sink {
 namespace {

@@ -1,6 +1,6 @@
 #include "sink/item_reader.h"
 
-#include "sink/base64.h"
+#include "state/base64.h"
 
 namespace tandem::sink {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "sink/json_writer.h"
+#include "state/json_string.h"
 
 namespace tandem::sink {
 namespace {

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
-#include "sink/base64.h"
+#include "state/base64.h"
 #include "sink/item.h"
 
 namespace tandem::sink {

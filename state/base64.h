@@ -5,10 +5,10 @@
 #include <string>
 #include <string_view>
 
-namespace tandem::sink {
+namespace tandem::state {
 
 void append_base64(std::string_view bytes, std::string& out);
 /// Nothing when the text is not whole, canonical base64.
 std::optional<std::string> decode_base64(std::string_view text);
 
-}  // namespace tandem::sink
+}  // namespace tandem::state

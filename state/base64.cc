@@ -1,9 +1,9 @@
-#include "sink/base64.h"
+#include "state/base64.h"
 
 #include <array>
 #include <cstdint>
 
-namespace tandem::sink {
+namespace tandem::state {
 namespace {
 
 constexpr char kLetters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -67,4 +67,4 @@ std::optional<std::string> decode_base64(std::string_view text) {
   return out;
 }
 
-}  // namespace tandem::sink
+}  // namespace tandem::state

@@ -1,10 +1,10 @@
-#include "sink/json_writer.h"
+#include "state/json_string.h"
 
 #include <array>
 #include <cstdint>
 #include <cstring>
 
-namespace tandem::sink {
+namespace tandem::state {
 namespace {
 
 constexpr std::array<bool, 256> escaped_characters() {
@@ -82,4 +82,4 @@ void append_json_string(std::string_view text, std::string& out) {
   out.push_back('"');
 }
 
-}  // namespace tandem::sink
+}  // namespace tandem::state
