@@ -100,10 +100,6 @@ Config parse_config(std::string_view text, const std::string& file, const Enviro
 /// With the process's own environment.
 Config parse_config(std::string_view text, const std::string& file);
 
-/// Parts that this version cannot run yet (Kafka), each as a mistake at its line.
-/// Parsing accepts them.
-std::vector<sink::Mistake> unsupported_parts(const Config& config);
-
 /// Holds the documents against the source's tables and fills the key and index types of the
 /// target's tables. Returns every mistake, sorted by line; the config is right if there is none.
 std::vector<sink::Mistake> check_config(Config& config, const sink::SchemaLookup& lookup,

@@ -28,13 +28,4 @@ std::vector<capture::TableRequest> captured_tables(const Config& config) {
   return requests;
 }
 
-std::vector<sink::Mistake> unsupported_parts(const Config& config) {
-  std::vector<sink::Mistake> mistakes;
-  if (config.log.type == LogType::kKafka) {
-    mistakes.push_back({config.line_of("log.type"), "log.type",
-                        "the Kafka log is not in this version; type: embedded is", ""});
-  }
-  return mistakes;
-}
-
 }  // namespace tandem::agent

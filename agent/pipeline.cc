@@ -226,7 +226,7 @@ class Pipeline::Impl {
   std::stop_source workers_;
   std::stop_callback<std::function<void()>> forward_;
   state::Offset fold_from_ = 0;
-  std::unique_ptr<state::EmbeddedLog> log_;
+  std::unique_ptr<state::ChangeLog> log_;
   std::unique_ptr<capture::Source> source_;
   std::unique_ptr<sink::Target> target_;
   state::Ledger ledger_;

@@ -159,12 +159,12 @@ StatusReport report_from_files(const Config& config, const state::StateDirectory
   } catch (const state::Error&) {
     report.source_reachable = false;
   }
-  if (::access(directory.log().c_str(), R_OK) != 0) {
+  if (!log_is_there(config, directory)) {
     finish(report);
     report.in_sync = false;
     return report;
   }
-  auto log = open_log_for_reading(directory);
+  auto log = open_log_for_reading(config, directory);
   state::LogTail tail = log->read_tail();
   report.epoch = tail.epoch;
   if (tail.checkpoint) {

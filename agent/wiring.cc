@@ -1,13 +1,19 @@
 #include "agent/wiring.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "agent/log.h"
+#include "agent/version.h"
 #include "capture/postgres/postgres_source.h"
 #include "capture/sqlite/sqlite_source.h"
 #include "sink/dynamodb/dynamodb_target.h"
 #include "sink/local/local_target.h"
+#include "state/embedded_log.h"
+#include "state/kafka_log.h"
 
 namespace tandem::agent {
 
@@ -22,6 +28,18 @@ capture::PostgresOptions postgres_options(const Config& config) {
   options.publication = config.source.publication;
   options.snapshot_tables = config.source.snapshot_tables;
   options.tell = [](const std::string& sentence) { log_warning(sentence); };
+  return options;
+}
+
+state::KafkaLogOptions kafka(const Config& config) {
+  state::KafkaLogOptions options;
+  for (const std::string& broker : config.log.brokers) {
+    options.kafka.brokers += (options.kafka.brokers.empty() ? "" : ",") + broker;
+  }
+  options.kafka.topic = config.log.topic;
+  options.kafka.properties.assign(config.log.properties.begin(), config.log.properties.end());
+  const bool postgres = config.source.type == SourceType::kPostgres;
+  options.origin = {postgres ? "postgresql" : "sqlite", config.name, config.source.slot, kVersion};
   return options;
 }
 
@@ -58,9 +76,6 @@ Config load_checked_config(const std::string& path, std::stop_token stop) {
   } catch (const ConfigError& error) {
     throw ConfigError(path, all_mistakes(error, stop));
   }
-  if (auto mistakes = unsupported_parts(config); !mistakes.empty()) {
-    throw ConfigError(config.file, std::move(mistakes));
-  }
   capture::Catalog catalog = open_source(config)->catalog(std::move(stop));
   if (auto mistakes = check_config(config, catalog); !mistakes.empty()) {
     throw ConfigError(config.file, std::move(mistakes));
@@ -84,16 +99,39 @@ std::unique_ptr<capture::SourceReader> open_source_reader(const Config& config,
   return capture::open_sqlite_reader(config.source.path);
 }
 
-std::unique_ptr<state::EmbeddedLog> open_log(const Config& config,
-                                             const state::StateDirectory& directory) {
+std::unique_ptr<state::ChangeLog> open_log(const Config& config,
+                                           const state::StateDirectory& directory) {
+  if (config.log.type == LogType::kKafka) return std::make_unique<state::KafkaLog>(kafka(config));
   state::EmbeddedLogOptions options;
   options.retention_age = config.log.retention_age;
   options.retention_bytes = config.log.retention_size;
   return std::make_unique<state::EmbeddedLog>(directory.log(), options);
 }
 
-std::unique_ptr<state::EmbeddedLog> open_log_for_reading(const state::StateDirectory& directory) {
-  return state::EmbeddedLog::open_read_only(directory.log());
+std::vector<std::string> make_log(const Config& config) {
+  if (config.log.type != LogType::kKafka) return {};
+  const state::KafkaLogOptions options = kafka(config);
+  state::KafkaTopicSettings settings;
+  settings.configs = {
+      {"cleanup.policy", "delete"},
+      {"retention.ms", std::to_string(std::chrono::milliseconds(config.log.retention_age).count())},
+      {"retention.bytes", std::to_string(config.log.retention_size)}};
+  if (!state::make_kafka_topic(options.kafka, settings)) return {};
+  return {"made the Kafka topic " + options.kafka.topic};
+}
+
+bool log_is_there(const Config& config, const state::StateDirectory& directory) {
+  return config.log.type == LogType::kKafka || ::access(directory.log().c_str(), R_OK) == 0;
+}
+
+std::unique_ptr<state::ChangeLog> open_log_for_reading(const Config& config,
+                                                       const state::StateDirectory& directory) {
+  if (config.log.type != LogType::kKafka) {
+    return state::EmbeddedLog::open_read_only(directory.log());
+  }
+  state::KafkaLogOptions options = kafka(config);
+  options.writable = false;
+  return std::make_unique<state::KafkaLog>(std::move(options));
 }
 
 std::unique_ptr<sink::Target> open_target(const Config& config, std::stop_token stop) {

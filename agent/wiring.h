@@ -5,27 +5,33 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "agent/config.h"
 #include "capture/source.h"
 #include "sink/target.h"
-#include "state/embedded_log.h"
+#include "state/change_log.h"
 #include "state/state_directory.h"
 
 namespace tandem::agent {
 
-/// Loads the config, refuses what this version cannot run, and checks it against the source's
-/// tables. Throws ConfigError, or Error if the source cannot be opened. A stop ends the wait for a
-/// locked source.
+/// Loads the config and checks it against the source's tables. Throws ConfigError, or Error if the
+/// source cannot be opened. A stop ends the wait for a locked source.
 Config load_checked_config(const std::string& path, std::stop_token stop = {});
 
 std::unique_ptr<capture::Source> open_source(const Config& config);
 std::unique_ptr<capture::SourceReader> open_source_reader(const Config& config,
                                                           std::stop_token stop);
-std::unique_ptr<state::EmbeddedLog> open_log(const Config& config,
-                                             const state::StateDirectory& directory);
+std::unique_ptr<state::ChangeLog> open_log(const Config& config,
+                                           const state::StateDirectory& directory);
+/// Makes what the log needs beside the state directory: Kafka's topic. Returns what was made, a
+/// sentence each.
+std::vector<std::string> make_log(const Config& config);
+/// Whether a capture has begun the log, as far as can be told without reading it.
+bool log_is_there(const Config& config, const state::StateDirectory& directory);
 /// Beside a running agent.
-std::unique_ptr<state::EmbeddedLog> open_log_for_reading(const state::StateDirectory& directory);
+std::unique_ptr<state::ChangeLog> open_log_for_reading(const Config& config,
+                                                       const state::StateDirectory& directory);
 /// A stop ends the waits for a target that does not answer (TargetStopped).
 std::unique_ptr<sink::Target> open_target(const Config& config, std::stop_token stop);
 

@@ -128,6 +128,8 @@ class Source {
   /// Whether the last claim took the source from another agent, which may not know it yet.
   virtual bool took_over() const = 0;
   /// Continues behind the checkpoint (none: a first snapshot). Reports a gap by itself if it must.
+  /// From here on, a table's schema is handed over before its first change or chunk, though the log
+  /// may have it: a log that names columns in its records knows them then.
   virtual void resume(std::optional<state::Checkpoint> checkpoint, Transactions& out) = 0;
 
   /// Waits up to `wait` for something to do, and publishes at most one transaction or snapshot

@@ -10,6 +10,9 @@
 namespace tandem::sink {
 namespace {
 
+using state::append_base64;
+using state::append_json_string;
+
 void append_set(const char* tag, const Attribute& set, std::string& out) {
   out += tag;
   out += '[';

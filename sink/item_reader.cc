@@ -5,6 +5,8 @@
 namespace tandem::sink {
 namespace {
 
+using state::decode_base64;
+
 Attribute read_binary(JsonReader& reader) {
   std::optional<std::string> bytes = decode_base64(reader.string());
   if (!bytes.has_value()) reader.fail("bytes that are not base64");

@@ -33,20 +33,6 @@ steady_clock::time_point deadline_after(milliseconds wait) {
   return steady_clock::now() + std::min(wait, kLongestWait);
 }
 
-bool is_tail_record(const Record& record) {
-  return std::holds_alternative<End>(record) || std::holds_alternative<Heartbeat>(record) ||
-         std::holds_alternative<Gap>(record);
-}
-
-// Whether the log is inside a transaction after these records.
-bool inside_after(const std::vector<Record>& records, bool inside) {
-  for (auto record = records.rbegin(); record != records.rend(); ++record) {
-    if (std::holds_alternative<Begin>(*record)) return true;
-    if (std::holds_alternative<End>(*record)) return false;
-  }
-  return inside;
-}
-
 // Reads beside the writer of the same process: memory first, the file to catch up.
 class LiveReader : public LogReader {
  public:
@@ -190,31 +176,9 @@ void EmbeddedLog::claim(std::uint64_t epoch) {
     epoch_ = former;
     throw;
   }
-  in_transaction_ = false;
+  grammar_.claimed();
   TANDEM_FAILPOINT("log.claim.after");
   publish(std::move(batch), first, memory_bytes);
-}
-
-void EmbeddedLog::check_grammar(const Batch& batch) const {
-  bool inside = in_transaction_;
-  for (const Record& record : batch.records) {
-    bool fits = true;
-    if (std::holds_alternative<Begin>(record)) {
-      inside = true;  // an open transaction is cut off by it
-    } else if (std::holds_alternative<End>(record)) {
-      fits = std::exchange(inside, false);
-    } else if (std::holds_alternative<Epoch>(record)) {
-      fits = false;  // claim() writes it
-    } else {
-      bool within =
-          !std::holds_alternative<Heartbeat>(record) && !std::holds_alternative<Gap>(record);
-      fits = within == inside;
-    }
-    if (!fits) {
-      throw Error("a batch breaks the log's grammar of transactions", file_.path(),
-                  "this is a fault in Tandem; please report it");
-    }
-  }
 }
 
 void EmbeddedLog::append(std::shared_ptr<Batch> batch) {
@@ -223,7 +187,7 @@ void EmbeddedLog::append(std::shared_ptr<Batch> batch) {
   appends_waiting_.fetch_add(1);
   std::lock_guard lock(mutex_);
   appends_waiting_.fetch_sub(1);
-  check_grammar(*batch);
+  grammar_.check(*batch, file_.path());
   TANDEM_FAILPOINT("log.append.before");
   Transaction transaction(file_.database());
   require_newest_epoch();
@@ -231,7 +195,7 @@ void EmbeddedLog::append(std::shared_ptr<Batch> batch) {
   std::size_t memory_bytes = write(*batch, first);
   TANDEM_FAILPOINT("log.append.commit");
   transaction.commit();
-  in_transaction_ = inside_after(batch->records, in_transaction_);
+  grammar_.wrote(*batch);
   TANDEM_FAILPOINT("log.append.after");
   publish(std::move(batch), first, memory_bytes);
 }
@@ -252,12 +216,13 @@ std::size_t EmbeddedLog::write(const Batch& batch, Offset first) {
 
 void EmbeddedLog::publish(std::shared_ptr<Batch> batch, Offset first, std::size_t memory_bytes) {
   batch->epoch = epoch_;
+  batch->from = first;
   batch->offsets.resize(batch->records.size());
   for (std::size_t i = 0; i < batch->offsets.size(); ++i) {
     batch->offsets[i] = first + static_cast<Offset>(i);
     if (is_tail_record(batch->records[i])) tail_offset_ = batch->offsets[i];
   }
-  recent_->publish(std::move(batch), memory_bytes);
+  recent_->publish(std::move(batch), first, memory_bytes);
 }
 
 std::unique_ptr<LogReader> EmbeddedLog::reader(Offset from) {

@@ -17,6 +17,7 @@
 
 #include "state/change_log.h"
 #include "state/log_file.h"
+#include "state/log_grammar.h"
 
 namespace tandem::state {
 
@@ -60,7 +61,6 @@ class EmbeddedLog : public ChangeLog {
   EmbeddedLog(const std::string& path, OpenMode mode, EmbeddedLogOptions options);
   void require_writable() const;
   void require_newest_epoch();
-  void check_grammar(const Batch& batch) const;
   std::size_t write(const Batch& batch, Offset first);
   void publish(std::shared_ptr<Batch> batch, Offset first, std::size_t memory_bytes);
   bool remove_some(Offset before);
@@ -73,9 +73,9 @@ class EmbeddedLog : public ChangeLog {
   std::mutex mutex_;  // guards the members below
   LogFile file_;
   BlockEncoder encoder_;
-  std::uint64_t epoch_ = 0;      // claimed by this writer; 0: none
-  bool in_transaction_ = false;  // the newest record of ours is between a Begin and its End
-  Offset tail_offset_ = 0;       // of the newest checkpoint or gap; 0: not looked up yet
+  std::uint64_t epoch_ = 0;  // claimed by this writer; 0: none
+  LogGrammar grammar_;
+  Offset tail_offset_ = 0;  // of the newest checkpoint or gap; 0: not looked up yet
 
   const std::string identity_;                   // the same for the life of the file
   const std::shared_ptr<RecentBatches> recent_;  // has a lock of its own; null when read-only

@@ -78,9 +78,11 @@ void Fold::read_covered() {
 }
 
 FoldResult Fold::take(const std::shared_ptr<const Batch>& batch, bool flush) {
+  bool cut_off = batch->from > std::max(reached_.next, kFirstOffset);
   for (std::size_t i = 0; i < batch->records.size(); ++i) {
     if (batch->offsets[i] < reached_.next) continue;
-    if (out_of_reach(batch->records[i], batch->offsets[i])) continue;
+    if (cut_off && out_of_reach(batch->records[i])) continue;
+    cut_off = false;
     take_record(batch, i);
     reached_.next = batch->offsets[i] + 1;
     if (!open_ && enough()) {
@@ -96,9 +98,8 @@ FoldResult Fold::take(const std::shared_ptr<const Batch>& batch, bool flush) {
 // The log let go of what comes next. What is behind the hole does not fit what is here; a gap,
 // after which everything is read again, does. Until then the position stays, so that a restart
 // meets the hole too.
-bool Fold::out_of_reach(const Record& record, Offset offset) {
-  const Offset expected = std::max(reached_.next, kFirstOffset);
-  if (offset == expected || std::holds_alternative<Gap>(record)) return false;
+bool Fold::out_of_reach(const Record& record) {
+  if (std::holds_alternative<Gap>(record)) return false;
   if (const auto* epoch = std::get_if<Epoch>(&record)) {
     reached_.epoch = std::max(reached_.epoch, epoch->epoch);
   }

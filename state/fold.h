@@ -54,7 +54,7 @@ class Fold {
     NetChanges changes;
   };
 
-  bool out_of_reach(const Record& record, Offset offset);
+  bool out_of_reach(const Record& record);
   void take_record(const std::shared_ptr<const Batch>& batch, std::size_t index);
   void begin(const Begin& begin, Offset offset);
   void end(const End& end);

@@ -156,6 +156,7 @@ std::shared_ptr<Batch> LogFile::read_from(Offset offset) {
   auto skip = static_cast<std::ptrdiff_t>(offset - batch->offsets.front());
   batch->records.erase(batch->records.begin(), batch->records.begin() + skip);
   batch->offsets.erase(batch->offsets.begin(), batch->offsets.begin() + skip);
+  batch->from = offset;
   return batch;
 }
 

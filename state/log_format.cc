@@ -143,6 +143,7 @@ class BlockDecoder::Impl {
 
     RecordParser parser(payload, where);
     batch->tables = parser.tables();
+    batch->from = static_cast<Offset>(first);
     batch->records.reserve(count);
     batch->offsets.reserve(count);
     for (std::uint64_t i = 0; i < count; ++i) {

@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include <limits>
 #include <utility>
 
 #include "state/base64.h"
@@ -35,23 +36,44 @@ class MessageReader::Impl {
  public:
   explicit Impl(std::string where) : where_(std::move(where)) {}
 
-  void read(const IncomingMessage& message, Offset offset, Batch& batch) {
+  bool read(const IncomingMessage& message, Offset offset, Batch& batch) {
     offset_ = offset;
-    if (!message.value) return;
+    if (!message.value) return true;
     dom::element value;
     if (parser_.parse(message.value->data(), message.value->size()).get(value) !=
         simdjson::SUCCESS) {
       foreign("no JSON");
     }
-    if (message.record.empty()) {
-      row(message, value, batch);
-    } else {
-      own(message.record, value, batch);
+    if (message.record == "log") {
+      identity_ = get<std::string_view>(value, "log");
+      return true;
     }
+    const bool ours = !message.record.empty();
+    const auto epoch =
+        get<std::uint64_t>(ours ? value : get<dom::element>(value, "source"), "epoch");
+    if (ours && get<std::int64_t>(value, "offset") != offset) misplaced_ = true;
+    if (epoch < epoch_) return true;
+    if (!batch.records.empty() && batch.epoch != epoch) return false;
+    if (epoch != epoch_) jump();
+    batch.epoch = epoch_ = epoch;
+    if (ours) {
+      identity_ = get<std::string_view>(value, "log");
+      own(message.record, value, batch);
+    } else {
+      row(message, value, batch);
+    }
+    return true;
+  }
+
+  void jump() {
+    rows_.clear();
+    moved_from_.clear();
+    amid_ = true;
   }
 
   std::uint64_t epoch() const { return epoch_; }
   const std::string& identity() const { return identity_; }
+  bool misplaced() const { return misplaced_; }
 
  private:
   [[noreturn]] void foreign(const std::string& what) const {
@@ -129,6 +151,10 @@ class MessageReader::Impl {
     if (dom::object said; source["forms"].get(said) == simdjson::SUCCESS) forms = Forms(said);
     Change change;
     change.table = batch.table_index(table_name(source));
+    if (std::uint64_t above = 0; source["above"].get(above) == simdjson::SUCCESS) {
+      if (above > std::numeric_limits<std::uint32_t>::max()) foreign("`above`");
+      change.above = static_cast<std::uint32_t>(above);
+    }
     if (op == "t") {
       change.op = Op::kTruncate;
     } else if (op == "d") {
@@ -148,6 +174,7 @@ class MessageReader::Impl {
       if (op != "c" && op != "u") foreign("op");
       change.op = op == "c" ? Op::kCreate : Op::kUpdate;
       if (!message.old_key.empty()) {
+        if (amid_ && moved_from_.empty()) return;
         change.op = Op::kUpdate;
         change.key_before = std::move(moved_from_);
         moved_from_.clear();
@@ -237,22 +264,19 @@ class MessageReader::Impl {
   }
 
   void own(std::string_view kind, dom::element json, Batch& batch) {
+    if (kind != "chunk" && kind != "schema") amid_ = false;
     if (kind == "begin") {
-      epoch_ = get<std::uint64_t>(json, "epoch");
       rows_.clear();
       add(Begin{position(json), get<std::int64_t>(json, "ts_ms")}, batch);
     } else if (kind == "end") {
       add(End{checkpoint(json)}, batch);
     } else if (kind == "chunk") {
-      add(chunk(json, batch), batch);
+      chunk(json, batch);
     } else if (kind == "schema") {
       add(schema(json), batch);
     } else if (kind == "heartbeat") {
-      epoch_ = get<std::uint64_t>(json, "epoch");
       add(Heartbeat{checkpoint(json), get<std::int64_t>(json, "ts_ms")}, batch);
     } else if (kind == "epoch") {
-      epoch_ = get<std::uint64_t>(json, "epoch");
-      identity_ = get<std::string_view>(json, "identity");
       add(Epoch{epoch_}, batch);
     } else if (kind == "gap") {
       add(Gap{text(get<dom::element>(json, "reason"))}, batch);
@@ -261,7 +285,7 @@ class MessageReader::Impl {
     }
   }
 
-  Chunk chunk(dom::element json, Batch& batch) {
+  void chunk(dom::element json, Batch& batch) {
     Chunk made;
     made.table = batch.table_index(text(get<dom::element>(json, "table")));
     made.from = telling_row(get<dom::array>(json, "from"));
@@ -272,8 +296,12 @@ class MessageReader::Impl {
       made.touched.push_back(telling_row(key));
     }
     made.rows = std::exchange(rows_, {});
-    if (made.rows.size() != get<std::uint64_t>(json, "rows")) foreign("`rows`");
-    return made;
+    if (made.rows.size() == get<std::uint64_t>(json, "rows")) {
+      add(std::move(made), batch);
+    } else if (!amid_) {
+      foreign("`rows`");
+    }
+    amid_ = false;
   }
 
   const std::string where_;
@@ -281,16 +309,20 @@ class MessageReader::Impl {
   Offset offset_ = 0;
   std::uint64_t epoch_ = 0;
   std::string identity_;
+  bool misplaced_ = false;
+  bool amid_ = true;       // the first messages of a record may have been left out
   Row moved_from_;         // of a change of key, between its two messages
   std::vector<Row> rows_;  // of the chunk that is to come
 };
 
 MessageReader::MessageReader(std::string where) : impl_(std::make_unique<Impl>(std::move(where))) {}
 MessageReader::~MessageReader() = default;
-void MessageReader::read(const IncomingMessage& message, Offset offset, Batch& batch) {
-  impl_->read(message, offset, batch);
+bool MessageReader::read(const IncomingMessage& message, Offset offset, Batch& batch) {
+  return impl_->read(message, offset, batch);
 }
+void MessageReader::jump() { impl_->jump(); }
 std::uint64_t MessageReader::epoch() const { return impl_->epoch(); }
 const std::string& MessageReader::identity() const { return impl_->identity(); }
+bool MessageReader::misplaced() const { return impl_->misplaced(); }
 
 }  // namespace tandem::state

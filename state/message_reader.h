@@ -22,13 +22,19 @@ class MessageReader {
   explicit MessageReader(std::string where);
   ~MessageReader();
 
-  /// Adds the record that the message ends, if it ends one, to the batch. A message without a value
-  /// (a tombstone) is passed over. Throws Error for anything that MessageWriter did not write.
-  void read(const IncomingMessage& message, Offset offset, Batch& batch);
-  /// Of the newest Epoch, Begin or Heartbeat that was read; 0: none yet.
+  /// Adds the record that the message ends, if it ends one, to the batch. False, and nothing was
+  /// read: the batch has records of another epoch, so the message belongs to the next. What was
+  /// written by a capture that had been succeeded, and a tombstone, are passed over. Throws Error
+  /// for anything that MessageWriter did not write.
+  bool read(const IncomingMessage& message, Offset offset, Batch& batch);
+  /// What is read next does not follow what was read before.
+  void jump();
+  /// The highest so far; 0: none yet.
   std::uint64_t epoch() const;
-  /// Of the newest Epoch that was read; empty: none yet.
+  /// The log's, as it was last told; empty: not yet.
   const std::string& identity() const;
+  /// A message was not where its writer wanted it: another wrote before it.
+  bool misplaced() const;
 
  private:
   class Impl;

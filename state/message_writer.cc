@@ -186,15 +186,15 @@ void MessageWriter::know(const TableSchema& schema) {
   tables_[schema.name] = std::move(table);
 }
 
-void MessageWriter::write(const Batch& batch, const std::string& identity) {
+void MessageWriter::write(const Batch& batch, const std::string& identity, Offset first) {
+  identity_ = identity;
+  first_ = first;
   for (record_ = 0; record_ < batch.records.size(); ++record_) {
     std::visit(
         [&](const auto& record) {
           using Kind = std::decay_t<decltype(record)>;
           if constexpr (std::is_same_v<Kind, Change> || std::is_same_v<Kind, Chunk>) {
             write(record, batch.tables.at(record.table));
-          } else if constexpr (std::is_same_v<Kind, Epoch>) {
-            write(record, identity);
           } else {
             write(record);
           }
@@ -237,13 +237,30 @@ void MessageWriter::own_message(std::string_view kind) {
   messages_.back().header = {kRecordHeader, std::string(kind)};
 }
 
-void MessageWriter::write(const Epoch& record, const std::string& identity) {
+// What every message of ours tells of its place: who wrote it, into which log, and where it was to
+// lie. At another place, somebody else wrote before it.
+void MessageWriter::place() {
+  bytes_ += "\"epoch\":";
+  append_number(epoch_, bytes_);
+  bytes_ += ",\"offset\":";
+  append_number(first_ + static_cast<Offset>(messages_.size()) - 1, bytes_);
+  bytes_ += ",\"log\":";
+  append_json_string(identity_, bytes_);
+}
+
+void MessageWriter::write_log(const std::string& identity) {
+  own_message("log");
+  bytes_ += "{\"log\":";
+  append_json_string(identity, bytes_);
+  bytes_ += '}';
+  end_message();
+}
+
+void MessageWriter::write(const Epoch& record) {
   epoch_ = record.epoch;
   own_message("epoch");
-  bytes_ += "{\"epoch\":";
-  append_number(record.epoch, bytes_);
-  bytes_ += ',';
-  append_quoted("identity", identity, bytes_);
+  bytes_ += '{';
+  place();
   bytes_ += '}';
   end_message();
 }
@@ -263,10 +280,10 @@ void MessageWriter::write(const Begin& record) {
   transaction_id();
   bytes_ += ",\"ts_ms\":";
   append_number(record.ts_ms, bytes_);
-  bytes_ += R"(,"event_count":null,"data_collections":null,"epoch":)";
-  append_number(epoch_, bytes_);
-  bytes_ += ",\"position\":";
+  bytes_ += R"(,"event_count":null,"data_collections":null,"position":)";
   append_position(record.position, bytes_);
+  bytes_ += ',';
+  place();
   bytes_ += '}';
   end_message();
 }
@@ -287,6 +304,8 @@ void MessageWriter::write(const End& record) {
   });
   bytes_ += ',';
   append_checkpoint(record.checkpoint, bytes_);
+  bytes_ += ',';
+  place();
   bytes_ += '}';
   end_message();
 }
@@ -295,10 +314,10 @@ void MessageWriter::write(const Heartbeat& record) {
   own_message("heartbeat");
   bytes_ += "{\"ts_ms\":";
   append_number(record.ts_ms, bytes_);
-  bytes_ += ",\"epoch\":";
-  append_number(epoch_, bytes_);
   bytes_ += ',';
   append_checkpoint(record.checkpoint, bytes_);
+  bytes_ += ',';
+  place();
   bytes_ += '}';
   end_message();
 }
@@ -307,6 +326,8 @@ void MessageWriter::write(const Gap& record) {
   own_message("gap");
   bytes_ += "{\"reason\":";
   append_telling(record.reason, bytes_);
+  bytes_ += ',';
+  place();
   bytes_ += '}';
   end_message();
 }
@@ -317,7 +338,9 @@ void MessageWriter::write(const SchemaRecord& record) {
   bytes_ +=
       record.reread ? R"({"reread":true,"tableChanges":[)" : R"({"reread":false,"tableChanges":[)";
   append_schema(record.schema, bytes_);
-  bytes_ += "]}";
+  bytes_ += "],";
+  place();
+  bytes_ += '}';
   end_message();
 }
 
@@ -390,6 +413,12 @@ void MessageWriter::row_message(const Table& table, char op, const Row& key, con
   bytes_ += table.source;
   bytes_ += ",\"lsn\":";
   append_number(transaction_.position.commit, bytes_);
+  bytes_ += ",\"epoch\":";
+  append_number(epoch_, bytes_);
+  if (above_) {
+    bytes_ += ",\"above\":";
+    append_number(*above_, bytes_);
+  }
   if (!forms_.empty()) bytes_ += ",\"forms\":{" + forms_ + '}';
   bytes_ += "},\"op\":\"";
   bytes_ += op;
@@ -407,6 +436,7 @@ void MessageWriter::row_message(const Table& table, char op, const Row& key, con
 
 void MessageWriter::write(const Change& change, const std::string& name) {
   const Table& its = table(name);
+  above_ = change.above;
   switch (change.op) {
     case Op::kCreate:
       row_message(its, 'c', its.schema.key_of(change.after), &change.after);
@@ -433,6 +463,7 @@ void MessageWriter::write(const Change& change, const std::string& name) {
 
 void MessageWriter::write(const Chunk& chunk, const std::string& name) {
   const Table& its = table(name);
+  above_.reset();
   for (const Row& row : chunk.rows) row_message(its, 'r', its.schema.key_of(row), &row);
   own_message("chunk");
   bytes_ += "{\"table\":";
@@ -445,6 +476,8 @@ void MessageWriter::write(const Chunk& chunk, const std::string& name) {
   append_number(chunk.rows.size(), bytes_);
   bytes_ += ",\"touched\":";
   append_list(chunk.touched, bytes_, [&](const Row& key) { append_telling(key, bytes_); });
+  bytes_ += ',';
+  place();
   bytes_ += '}';
   end_message();
 }

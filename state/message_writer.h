@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -30,8 +31,10 @@ class MessageWriter {
 
   /// What is known before the first record.
   void know(const TableSchema& schema);
-  /// Appends the messages of a whole batch.
-  void write(const Batch& batch, const std::string& identity);
+  /// Appends the messages of a whole batch, the first of which is to lie at `first`.
+  void write(const Batch& batch, const std::string& identity, Offset first);
+  /// Appends the message that begins a log.
+  void write_log(const std::string& identity);
   const std::vector<OutgoingMessage>& messages() const { return messages_; }
   std::string_view key(const OutgoingMessage& message) const;
   std::string_view value(const OutgoingMessage& message) const;
@@ -53,7 +56,7 @@ class MessageWriter {
     std::map<std::string, std::int64_t> counts;  // by Table::collection
   };
 
-  void write(const Epoch& record, const std::string& identity);
+  void write(const Epoch& record);
   void write(const Begin& record);
   void write(const Change& change, const std::string& table);
   void write(const Chunk& chunk, const std::string& table);
@@ -67,6 +70,7 @@ class MessageWriter {
   void begin_value();
   void end_message();
   void own_message(std::string_view kind);
+  void place();
   std::string key_object(const Table& table, const Row& key) const;
   void row_object(const Table& table, const Row& row);
   void row_of_key(const Table& table, const Row& key);
@@ -79,9 +83,12 @@ class MessageWriter {
   std::unordered_map<std::string, Table> tables_;
   Transaction transaction_;
   std::uint64_t epoch_ = 0;
+  std::string identity_;
+  Offset first_ = 0;  // of messages_
 
   std::string bytes_;
-  std::string forms_;  // of the row that is being written
+  std::string forms_;                   // of the row that is being written
+  std::optional<std::uint32_t> above_;  // of its change
   std::vector<OutgoingMessage> messages_;
   std::size_t record_ = 0;  // of the batch, while it is written
 };

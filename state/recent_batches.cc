@@ -7,10 +7,12 @@ namespace tandem::state {
 namespace {
 
 std::shared_ptr<const Batch> from_offset(const std::shared_ptr<const Batch>& batch, Offset offset) {
-  auto skip = offset - batch->offsets.front();
+  const auto skip = std::lower_bound(batch->offsets.begin(), batch->offsets.end(), offset) -
+                    batch->offsets.begin();
   if (skip == 0) return batch;
   auto rest = std::make_shared<Batch>();
   rest->tables = batch->tables;
+  rest->from = offset;
   rest->epoch = batch->epoch;
   rest->records.assign(batch->records.begin() + skip, batch->records.end());
   rest->offsets.assign(batch->offsets.begin() + skip, batch->offsets.end());
@@ -19,17 +21,17 @@ std::shared_ptr<const Batch> from_offset(const std::shared_ptr<const Batch>& bat
 
 }  // namespace
 
-void RecentBatches::publish(std::shared_ptr<const Batch> batch, std::size_t bytes) {
+void RecentBatches::publish(std::shared_ptr<const Batch> batch, Offset from, std::size_t bytes) {
   {
     std::lock_guard lock(mutex_);
     // An append that failed after its commit was not published: what lies before the hole is read
     // from the file.
-    if (batch->offsets.front() != next_) {
+    if (from != next_) {
       entries_.clear();
       bytes_ = 0;
     }
     next_ = batch->offsets.back() + 1;
-    entries_.push_back({std::move(batch), bytes});
+    entries_.push_back({std::move(batch), from, bytes});
     bytes_ += bytes;
     while (bytes_ > limit_bytes_) {
       bytes_ -= entries_.front().bytes;
@@ -49,7 +51,7 @@ RecentBatches::Found RecentBatches::wait_for(Offset offset,
     auto behind = std::partition_point(
         entries_.begin(), entries_.end(),
         [offset](const Entry& entry) { return entry.batch->offsets.back() < offset; });
-    if (behind == entries_.end() || behind->batch->offsets.front() > offset) return {nullptr, true};
+    if (behind == entries_.end() || behind->from > offset) return {nullptr, true};
     found = behind->batch;
   }
   return {from_offset(found, offset), true};

@@ -21,11 +21,12 @@ class RecentBatches {
   /// next: the offset after the newest durable record.
   RecentBatches(std::size_t limit_bytes, Offset next) : limit_bytes_(limit_bytes), next_(next) {}
 
-  /// The batch has become durable. Its offsets are above all published so far.
-  void publish(std::shared_ptr<const Batch> batch, std::size_t bytes);
+  /// The batch has become durable, from the offset `from` on, which is not above that of its first
+  /// record: a log may have several offsets for a record, whose last one is the record's.
+  void publish(std::shared_ptr<const Batch> batch, Offset from, std::size_t bytes);
 
   struct Found {
-    std::shared_ptr<const Batch> batch;  // begins with the wanted offset
+    std::shared_ptr<const Batch> batch;  // begins with the first record at or after the offset
     bool durable = false;                // without a batch: it must be read from the file
   };
   /// Waits until the record at `offset` is durable, the deadline, or a stop.
@@ -36,6 +37,7 @@ class RecentBatches {
  private:
   struct Entry {
     std::shared_ptr<const Batch> batch;
+    Offset from = 0;
     std::size_t bytes = 0;
   };
 

@@ -109,6 +109,8 @@ struct Batch {
   std::vector<std::string> tables;  // names that Change::table and Chunk::table point to
   std::vector<Record> records;
   std::vector<Offset> offsets;
+  /// All that the log has from this offset on up to the last record's is here.
+  Offset from = 0;
   std::uint64_t epoch = 0;  // of the capture that wrote it
 
   /// Index of the name in `tables`, added if new.

@@ -79,6 +79,7 @@ int install(const Config& config, std::stop_token stop) {
   say(std::string("source: ") +
       (config.source.type == SourceType::kSqlite ? "triggers are" : "publication and slot are") +
       " in place at " + shown_source(config.source));
+  for (const std::string& text : make_log(config)) say("log: " + text);
   auto made = open_target(config, stop)->create_missing([](const std::string& text) {
     say("target: " + text);
   });

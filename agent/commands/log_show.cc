@@ -24,10 +24,10 @@ void learn_from_replica(const state::StateDirectory& directory, RecordText& text
 int run_log_show(const CommandLine& line, std::stop_token stop) {
   Config config = load_config(line.config);
   state::StateDirectory directory = state::StateDirectory::look(config.state);
-  if (::access(directory.log().c_str(), R_OK) != 0) {
+  if (!log_is_there(config, directory)) {
     throw state::Error("there is no log yet", config.state, "run `tandem run` first");
   }
-  auto log = open_log_for_reading(directory);
+  auto log = open_log_for_reading(config, directory);
   RecordText text;
   learn_from_replica(directory, text);
   state::Offset from = line.from.empty()

@@ -62,7 +62,7 @@ int run_replay(const CommandLine& line, std::stop_token stop) {
   const state::Offset offset =
       parse_offset(line.from, "give `beginning`, or an offset as `tandem log show` prints them");
   state::StateDirectory directory = state::StateDirectory::look(config.state);
-  auto log = open_log_for_reading(directory);
+  auto log = open_log_for_reading(config, directory);
   if (offset < log->first() || offset >= log->next()) {
     throw state::Error("the log holds offsets " + std::to_string(log->first()) + " to " +
                            std::to_string(log->next() - 1),

@@ -37,9 +37,12 @@ bool publish_range(SnapshotTable& table, ReadChunk chunk, const RecentChanges::U
   const std::string& name = table.request.name;
   if (!same || (table.untold && chunk.from.empty())) {
     table.untold = false;
+    table.described = true;
     out.schema(chunk.schema, true);
     table.progress.fingerprint = fingerprint;
     table.oid = chunk.oid;
+  } else if (!std::exchange(table.described, true)) {
+    out.schema(chunk.schema, false);
   }
   if (chunk.from.empty()) table.storage = chunk.storage;
   std::vector<Row> touched;

@@ -23,6 +23,7 @@ struct SnapshotTable {
   bool absent = false;     // gone from the server, and the log says so
   bool missing = false;    // not found when the catalog was looked at
   bool untold = false;     // the log does not say yet that the table is not whole
+  bool described = false;  // its schema was handed over since resume()
   bool must_wait = false;  // for transactions that were running
   std::unique_ptr<ChunkReader> reader;
   std::uint64_t reader_number = 0;

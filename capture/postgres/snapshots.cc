@@ -195,7 +195,11 @@ void Snapshots::meet(const StreamTable& table, Transactions& out) {
   Table* known = meet(table.name);
   if (known == nullptr) return;
   known->absent = false;
-  if (known->progress.fingerprint == table.fingerprint && known->oid == table.oid) return;
+  if (known->progress.fingerprint == table.fingerprint && known->oid == table.oid) {
+    if (!std::exchange(known->described, true)) out.schema(table.schema, false);
+    return;
+  }
+  known->described = true;
   ++version_;
   const bool first = known->progress.fingerprint == 0;
   out.schema(table.schema, true);

@@ -75,8 +75,15 @@ void Progress::adopt(state::Database& database, const Installation& found) {
 }
 
 void Progress::log_schemas(Transactions& out) {
-  for (PendingSchema& pending : pending_) out.schema(std::move(pending.schema), pending.reread);
+  for (PendingSchema& pending : pending_) {
+    if (!pending.schema.columns.empty()) table(pending.schema.name).described = true;
+    out.schema(std::move(pending.schema), pending.reread);
+  }
   pending_.clear();
+  for (Table& table : tables_) {
+    if (!table.reader || std::exchange(table.described, true)) continue;
+    out.schema(table.reader->schema(), false);
+  }
 }
 
 TableReader* Progress::reader(std::int64_t number) {

@@ -24,7 +24,7 @@ class Progress {
   /// Compares with what the file has now, and notes which schemas must be logged and which tables
   /// must be read again.
   void adopt(state::Database& database, const Installation& found);
-  /// Logs the schemas that adopt() and read_again() noted.
+  /// Logs the schemas that adopt() and read_again() noted, and those that were not yet handed over.
   void log_schemas(Transactions& out);
   bool has_schemas_to_log() const { return !pending_.empty(); }
 
@@ -45,6 +45,7 @@ class Progress {
     state::TableProgress progress;
     SourceState::Table tag;
     std::unique_ptr<TableReader> reader;
+    bool described = false;  // its schema was handed over since restore()
   };
   struct PendingSchema {
     state::TableSchema schema;

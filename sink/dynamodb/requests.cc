@@ -7,6 +7,8 @@
 namespace tandem::sink {
 namespace {
 
+using state::append_json_string;
+
 /// {"M": {…}} of the stamp, without building an Attribute on the way.
 void append_stamp(const Stamp& stamp, std::string& out) {
   out += R"({"M":{)";

@@ -11,6 +11,7 @@ import pytest
 
 import chinook
 import dynamodb_local
+import kafka_broker
 import postgres
 import ways
 from deployment import CHINOOK_CONFIG, REPOSITORY, Deployment
@@ -157,6 +158,22 @@ def other_postgres(request, tmp_path_factory):
         with installation.server() as server:
             yield server
         installation.remove()
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory):
+    """A broker that tests share: each has topics of its own."""
+    if kafka_broker.home() is None:
+        missing("Kafka is not here: run ./dev test system")
+    broker = kafka_broker.KafkaBroker(tmp_path_factory.mktemp("kafka"))
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def topic(kafka):
+    """The environment of a deployment whose log is a topic of its own, which `init` makes."""
+    return {"KAFKA_BROKERS": kafka.address, "KAFKA_TOPIC": f"test-{next(_numbers)}"}
 
 
 @pytest.fixture

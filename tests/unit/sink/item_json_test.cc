@@ -3,11 +3,14 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
-#include "state/base64.h"
 #include "sink/item.h"
+#include "state/base64.h"
 
 namespace tandem::sink {
 namespace {
+
+using state::append_base64;
+using state::decode_base64;
 
 std::string random_text(std::mt19937_64& random) {
   static const std::vector<std::string> kPieces = {

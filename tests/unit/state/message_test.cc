@@ -64,6 +64,11 @@ class Tables : public RandomRecords {
     return row;
   }
 
+  std::optional<std::uint32_t> above() {
+    if (below(3) != 0) return std::nullopt;
+    return static_cast<std::uint32_t>(below(5));
+  }
+
   Batch transaction() {
     Batch batch;
     batch.records.emplace_back(
@@ -74,14 +79,14 @@ class Tables : public RandomRecords {
       const Row row = fitting_row(schema);
       switch (below(7)) {
         case 0:
-          batch.records.emplace_back(Change{Op::kCreate, table, {}, row});
+          batch.records.emplace_back(Change{Op::kCreate, table, {}, row, above()});
           break;
         case 1:
-          batch.records.emplace_back(Change{Op::kDelete, table, schema.key_of(row), {}});
+          batch.records.emplace_back(Change{Op::kDelete, table, schema.key_of(row), {}, above()});
           break;
         case 2:
           batch.records.emplace_back(
-              Change{Op::kUpdate, table, schema.key_of(fitting_row(schema)), row});
+              Change{Op::kUpdate, table, schema.key_of(fitting_row(schema)), row, above()});
           break;
         case 3:
           batch.records.emplace_back(Change{Op::kTruncate, table, {}, {}});
@@ -110,9 +115,8 @@ class Tables : public RandomRecords {
 };
 
 // The messages of the writer, read; what one message ends is in the batch.
-Batch read_back(const MessageWriter& writer, MessageReader& reader) {
+Batch read_back(const MessageWriter& writer, MessageReader& reader, Offset& offset) {
   Batch batch;
-  Offset offset = 0;
   for (const OutgoingMessage& message : writer.messages()) {
     IncomingMessage incoming;
     if (!writer.key(message).empty()) incoming.key = writer.key(message);
@@ -124,7 +128,7 @@ Batch read_back(const MessageWriter& writer, MessageReader& reader) {
       incoming.old_key = message.header->value;
     }
     incoming.has_new_key = message.header && message.header->name == kNewKeyHeader;
-    reader.read(incoming, offset++, batch);
+    EXPECT_TRUE(reader.read(incoming, offset++, batch));
   }
   return batch;
 }
@@ -138,14 +142,15 @@ TEST(MessageProperty, WhatIsWrittenIsReadBack) {
     MessageWriter writer(origin(round % 2 == 0 ? "postgresql" : "sqlite"));
     for (const TableSchema& schema : tables.schemas) writer.know(schema);
     MessageReader reader("topic");
+    Offset offset = 0;
     for (int i = 0; i < 5; ++i) {
       Batch batch = tables.transaction();
       if (i == 0) batch.records.emplace(batch.records.begin(), Epoch{77});
       if (i == 1) batch.records.emplace_back(Gap{tables.bytes(30)});
       if (i == 2) batch.records.emplace_back(Heartbeat{tables.checkpoint(), 5});
       writer.clear();
-      writer.write(batch, "identity");
-      Batch back = read_back(writer, reader);
+      writer.write(batch, "identity", offset);
+      Batch back = read_back(writer, reader, offset);
       // Numbers of tables may differ, names may not.
       ASSERT_EQ(back.records.size(), batch.records.size());
       for (Record& record : back.records) {
@@ -162,6 +167,7 @@ TEST(MessageProperty, WhatIsWrittenIsReadBack) {
     }
     EXPECT_EQ(reader.epoch(), 77U);
     EXPECT_EQ(reader.identity(), "identity");
+    EXPECT_FALSE(reader.misplaced());
   }
 }
 

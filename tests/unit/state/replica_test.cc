@@ -33,6 +33,7 @@ class Writer {
   std::uint64_t epoch = 1;
 
   void add(Record record) {
+    if (batch->records.empty()) batch->from = next;
     batch->records.push_back(std::move(record));
     batch->offsets.push_back(next++);
     batch->epoch = epoch;
@@ -196,6 +197,19 @@ TEST_F(ReplicaTest, ANumberOfAMarkIsNeverUsedAgain) {
     reader.renew();
     EXPECT_GT(*reader.mark_number("doc", "b"), std::max(newest, wide));
   }
+}
+
+TEST_F(ReplicaTest, OffsetsNeedNotBeDense) {
+  fold();
+  writer.begin();
+  writer.next += 7;
+  writer.schema(schema_of("T"));
+  writer.next += 100;
+  writer.chunk("T", {}, {}, {{number(2), text("b"), number(1)}});
+  writer.end();
+  fold();
+  EXPECT_EQ(replica->position().next, writer.next);
+  EXPECT_EQ(rows(), "2 'b' 1 | ");
 }
 
 TEST_F(ReplicaTest, BehindAHoleInTheLogOnlyAGapCounts) {

@@ -1,0 +1,73 @@
+// The change log in a Kafka topic of one partition: docs/kafka-log.md. Offsets are Kafka's own; a
+// record that takes several messages has the last one's.
+//
+// Promise: ChangeLog's. append() returns when every broker that must have the batch has it. An
+// append that failed may be in the topic in part: the log must then be claimed again, and readers
+// drop the part.
+// Threads: ChangeLog's. Errors: KafkaProducer's and KafkaConsumer's; Fenced; Error for a topic that
+// holds what Tandem did not write.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "state/change_log.h"
+#include "state/kafka_client.h"
+#include "state/log_grammar.h"
+#include "state/message_writer.h"
+
+namespace tandem::state {
+
+class RecentBatches;
+
+struct KafkaLogOptions {
+  KafkaOptions kafka;
+  MessageOrigin origin;
+  bool writable = true;
+  /// Durable batches kept for readers in this process, in bytes of memory.
+  std::size_t memory_bytes = std::size_t{16} << 20U;
+};
+
+class KafkaLog : public ChangeLog {
+ public:
+  /// Opens the topic, which must be there. An empty one is begun, if it is opened to write.
+  explicit KafkaLog(KafkaLogOptions options);
+  ~KafkaLog() override;
+
+  const std::string& identity() const override { return identity_; }
+  LogTail read_tail() override;
+  void claim(std::uint64_t epoch) override;
+  void append(std::shared_ptr<Batch> batch) override;
+  std::unique_ptr<LogReader> reader(Offset from) override;
+  Offset first() override;
+  Offset next() override;
+  /// The topic's own retention lets go.
+  void prune(Offset /*needed_from*/) override {}
+  std::uint64_t size_bytes() override { return 0; }
+
+ private:
+  struct Tail {
+    LogTail log;
+    std::string identity;  // empty: nobody told it
+  };
+  std::string where() const { return "Kafka topic " + options_.kafka.topic; }
+  Tail read_end();
+  std::optional<Tail> read_end(Offset from, const KafkaConsumer::Range& range);
+  void begin_topic();
+  void write(const std::shared_ptr<Batch>& batch);
+  void look_between(Offset from, Offset to);
+
+  const KafkaLogOptions options_;
+  std::mutex mutex_;  // guards the members below but for recent_, which guards itself
+  KafkaConsumer consumer_;
+  std::unique_ptr<KafkaProducer> producer_;
+  MessageWriter writer_;
+  LogGrammar grammar_;
+  std::uint64_t epoch_ = 0;  // 0: to be claimed
+  Offset next_ = 0;          // where our next message must come to lie
+  std::string identity_;
+  std::shared_ptr<RecentBatches> recent_;  // null: not opened to write
+};
+
+}  // namespace tandem::state

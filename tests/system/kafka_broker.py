@@ -1,0 +1,117 @@
+"""A real Kafka of the tests' own: one node, broker and controller at once, on free ports."""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from child import free_port, start_child
+from eventually import eventually
+
+HERE = pathlib.Path(__file__).parent / "kafka"
+# Little work at the start: tests live for seconds.
+JVM = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+CLUSTER = "VGFuZGVtVGVzdHNLYWZrYQ"  # sixteen bytes, as Kafka writes them
+
+PROPERTIES = """
+process.roles=broker,controller
+node.id=1
+controller.quorum.bootstrap.servers=127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+log.dirs={directory}/data
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.num.partitions=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+# A broker that was killed comes back as soon as its old session has ended.
+broker.session.timeout.ms=1500
+broker.heartbeat.interval.ms=300
+log.retention.check.interval.ms=500
+log.initial.task.delay.ms=500
+"""
+
+
+def home():
+    """Where ./dev has put its archives; None if they are not there."""
+    named = os.environ.get("TANDEM_KAFKA")
+    if not named or not shutil.which("java"):
+        return None
+    path = pathlib.Path(named)
+    return path if list(path.glob("kafka_2.13-*.jar")) else None
+
+
+class KafkaBroker:
+    """`advertised`: the port that clients are sent to, a proxy's perhaps."""
+
+    def __init__(self, directory, advertised=None):
+        self.directory = pathlib.Path(directory)
+        self.port, controller = free_port(), free_port()
+        self.address = f"127.0.0.1:{advertised or self.port}"
+        self.log = self.directory / "kafka.log"
+        self.properties = self.directory / "server.properties"
+        self.properties.write_text(PROPERTIES.format(
+            port=self.port, controller=controller, advertised=advertised or self.port, directory=self.directory))
+        subprocess.run(
+            self._java("kafka.tools.StorageTool", "format", "--standalone", "-t", CLUSTER, "-c", self.properties),
+            check=True, capture_output=True, timeout=120)
+        self.start()
+
+    def _java(self, *arguments):
+        return [str(argument) for argument in (
+            "java", *JVM, f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}", f"-Dkafka.log={self.log}",
+            "-cp", f"{home()}/*", *arguments)]
+
+    def start(self):
+        with open(self.directory / "stdout.log", "ab") as out:
+            self.process = start_child(self._java("kafka.Kafka", self.properties), stdout=out, stderr=out)
+        self.admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{self.port}", "log_level": 0})
+        eventually(self._answers, 90, "Kafka answers", alive=self._alive)
+
+    def _answers(self):
+        try:
+            return bool(self.admin.list_topics(timeout=1).brokers)
+        except Exception:
+            return False
+
+    def _alive(self):
+        if self.process.poll() is not None:
+            raise RuntimeError("Kafka ended: " + self.log.read_text(errors="replace")[-4000:]
+                               + (self.directory / "stdout.log").read_text(errors="replace")[-4000:])
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def make_topic(self, name, **config):
+        future = self.admin.create_topics(
+            [NewTopic(name, num_partitions=1, replication_factor=1, config=config)])[name]
+        future.result(30)
+
+    def delete_topic(self, name):
+        self.admin.delete_topics([name])[name].result(30)
