@@ -15,7 +15,6 @@
 
 #include "agent/config.h"
 #include "agent/fold_worker.h"
-#include "capture/publisher.h"
 #include "sink/reconciler.h"
 #include "state/inbox.h"
 
@@ -23,8 +22,14 @@ namespace tandem::agent {
 
 class InboxWorker {
  public:
-  InboxWorker(const std::string& path, capture::Publisher& publisher, FoldWorker& fold,
-              sink::Reconciler& reconciler);
+  using Done = std::function<void()>;
+  /// Who does what. Null, and what they would do waits in the inbox: nobody here does it.
+  struct Takers {
+    std::function<void(const std::string& table, const Done& done)> snapshot;
+    FoldWorker* fold = nullptr;
+    sink::Reconciler* reconciler = nullptr;
+  };
+  InboxWorker(const std::string& path, Takers takers);
   /// Hands over what has come, and removes what is done.
   void take();
   void remove_done();
@@ -34,15 +39,13 @@ class InboxWorker {
   bool wait_done(std::stop_token stop);
 
  private:
-  using Done = std::function<void()>;
+  bool is_ours(const state::Request& request) const;
   void hand_over(const state::Request& request, const Done& done);
   void hand_over_repair(const state::Request& request, const Done& done);
   void note_done(std::int64_t id);
 
   state::Inbox inbox_;
-  capture::Publisher& publisher_;
-  FoldWorker& fold_;
-  sink::Reconciler& reconciler_;
+  const Takers takers_;
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable_any changed_;

@@ -8,19 +8,14 @@
 #include <thread>
 #include <utility>
 
-#include "agent/first_load.h"
+#include "agent/apply_side.h"
+#include "agent/capture_side.h"
 #include "agent/inbox_worker.h"
 #include "agent/log.h"
 #include "agent/wiring.h"
-#include "state/ledger.h"
+#include "state/replica.h"
 
 namespace tandem::agent {
-namespace {
-
-// How long a run --once waits for a locked source before it gives up.
-constexpr std::chrono::seconds kLockPatience{30};
-
-}  // namespace
 
 class Pipeline::Impl {
  public:
@@ -28,32 +23,34 @@ class Pipeline::Impl {
       : config_(config),
         options_(std::move(options)),
         forward_(options_.stop, [this] { workers_.request_stop(); }),
-        log_(open_log(config, directory)),
-        source_(open_source(config)),
-        target_(open_target(config, workers_.get_token())),
-        ledger_(directory.ledger(), log_->identity()),
-        documents_(config.documents, config.target.tables),
-        relations_(documents_),
-        publisher_(*source_, *log_, publisher_options(directory)),
-        reconciler_(directory.replica(), ledger_, claimed_target(), documents_,
-                    reconciler_options()),
-        fold_(*log_, relations_, fold_options(directory)),
-        inbox_(directory.inbox(), publisher_, fold_, reconciler_),
-        watch_(*source_) {}
+        log_(open_log(config, directory, options_.role)),
+        control_(open_control(config)) {
+    if (options_.role != Role::kCapture) look_for_hole(directory);
+    if (options_.role != Role::kApply) {
+      capture_.emplace(config, *log_, control_.get(),
+                       CaptureSide::Options{hole_, [this] {
+                                              if (apply_) apply_->reconciler().wake();
+                                            }});
+    }
+    if (options_.role == Role::kCapture) {
+      capture_->publisher().claim(workers_.get_token());
+    } else {
+      apply_.emplace(config, directory, *log_, apply_options());
+    }
+    inbox_.emplace(directory.inbox(), inbox_takers());
+  }
 
   void run(const Pipeline& self) {
-    inbox_.take();
+    inbox_->take();
     {
-      std::jthread capture = start([&] { publisher_.run(workers_.get_token()); });
-      std::jthread fold = start([&] { fold_.run(workers_.get_token()); });
-      std::jthread apply = start([&] { reconciler_.run(workers_.get_token()); });
-      std::jthread watch = start([&] { watch_.run(workers_.get_token()); });
-      std::jthread once;
-      if (options_.once) once = start([&] { wait_for_all(); });
+      std::vector<std::jthread> threads;
+      if (capture_) start_all(capture_->works(), threads);
+      if (apply_) start_all(apply_->works(), threads);
+      if (options_.once) threads.push_back(start([this](std::stop_token) { wait_for_all(); }));
       try {
         while (!workers_.stop_requested()) {
           if (options_.tick) options_.tick(self);
-          inbox_.take();
+          inbox_->take();
           std::unique_lock lock(mutex_);
           stopped_.wait_for(lock, workers_.get_token(), std::chrono::milliseconds(200),
                             [] { return false; });
@@ -62,7 +59,7 @@ class Pipeline::Impl {
         fail();  // the workers end before the failure leaves here
       }
     }
-    inbox_.remove_done();
+    inbox_->remove_done();
     if (options_.tick) options_.tick(self);
     confirm_ownership();
     if (failure_) std::rethrow_exception(failure_);
@@ -70,107 +67,116 @@ class Pipeline::Impl {
 
   PipelineStatus status() const {
     PipelineStatus status;
+    status.role = options_.role;
     // The source first: what is found of the others then is no older.
-    status.source = watch_.seen();
-    status.capture = publisher_.status();
-    status.read_up_to = source_->read_up_to(status.capture.checkpoint.position);
+    if (capture_) {
+      status.source = capture_->seen();
+      status.capture = capture_->status();
+      status.read_up_to = capture_->read_up_to();
+    }
     status.log_first = log_->first();
     status.log_next = log_->next();
     status.log_bytes = log_->size_bytes();
-    status.fold = fold_.status();
-    status.apply = reconciler_.status();
-    status.target = target_->counters();
+    if (apply_) {
+      status.fold = apply_->fold_status();
+      status.apply = apply_->status();
+      status.target = apply_->counters();
+    }
     return status;
   }
 
-  bool got_going() const { return publisher_.status().epoch != 0; }
+  bool got_going() const { return !capture_ || capture_->status().epoch != 0; }
 
  private:
   // The replica continues from an offset that the log no longer has (the replica was lost, and the
   // log's beginning let go): only a new snapshot can make it whole. A new replica beside a log that
   // has its first record still is folded from there.
-  bool replica_is_cut_off(const state::StateDirectory& directory) {
-    state::Replica replica(directory.replica(), log_->identity(), nullptr,
-                           {.log_next = log_->next()});
-    const state::Offset continues = std::max(replica.position().next, state::kFirstOffset);
-    return continues < log_->first() && log_->first() < log_->next();
-  }
-
-  capture::PublisherOptions publisher_options(const state::StateDirectory& directory) {
-    capture::PublisherOptions options;
-    options.heartbeat = config_.source.heartbeat;
-    options.gap = [](const std::string& reason) {
-      log_warning("changes may be missing, so all tables are read again: " + reason);
-    };
-    options.resumed = [this] { reconciler_.wake(); };
-    if (replica_is_cut_off(directory)) {
-      options.restart_reason = "the log no longer holds what the replica needs";
-      fold_from_ = log_->next();
+  void look_for_hole(const state::StateDirectory& directory) {
+    {
+      state::Replica replica(directory.replica(), log_->identity(), nullptr,
+                             {.log_next = log_->next()});
+      const state::Offset continues = std::max(replica.position().next, state::kFirstOffset);
+      if (continues >= log_->first() || log_->first() >= log_->next()) return;
     }
-    return options;
+    hole_ = "the log no longer holds what the replica needs";
+    if (options_.role == Role::kAll) {
+      fold_from_ = log_->next();
+      return;
+    }
+    // Behind a gap that capture has been asked for before, or that it met itself, all is well.
+    fold_from_ = log_->first();
+    const std::vector<std::string> waiting = waiting_gaps(control_->read());
+    if (std::find(waiting.begin(), waiting.end(), config_.name) != waiting.end() || has_gap()) {
+      return;
+    }
+    log_warning(hole_ + ", so capture is asked to read everything again");
+    control_->append({state::ControlKind::kGap, config_.name, "", hole_, 0, 0});
   }
 
-  FoldWorker::Options fold_options(const state::StateDirectory& directory) {
-    FoldWorker::Options options;
-    options.replica_path = directory.replica();
-    options.ledger_path = directory.ledger();
-    options.first_mark = ledger_.highest_mark() + 1;
-    options.start_at = fold_from_;
-    options.committed = [this] { reconciler_.wake(); };
-    return options;
+  bool has_gap() {
+    auto reader = log_->reader(fold_from_);
+    const state::Offset end = log_->next();
+    for (state::Offset at = fold_from_; at < end && !workers_.stop_requested();) {
+      auto batch = reader->next(std::chrono::milliseconds(1000), workers_.get_token());
+      if (batch == nullptr) continue;
+      for (const state::Record& record : batch->records) {
+        if (std::holds_alternative<state::Gap>(record)) return true;
+      }
+      at = batch->offsets.back() + 1;
+    }
+    return false;
   }
 
-  sink::ReconcilerOptions reconciler_options() {
-    sink::ReconcilerOptions options;
-    options.pipeline = config_.name;
-    options.attribute = config_.target.options.attribute;
+  ApplySide::Options apply_options() {
+    ApplySide::Options options;
     options.prune = options_.prune;
-    options.made_tables = made_tables(ledger_);
-    options.began_at = [this]() -> std::optional<state::Version> {
-      const capture::PublisherStatus status = publisher_.status();
+    options.fold_from = fold_from_;
+    options.control = control_.get();
+    options.stop = workers_.get_token();
+    if (!capture_) return options;
+    options.source.claim = [this] {
+      capture_->publisher().claim(workers_.get_token());
+      return capture_->source().took_over();
+    };
+    options.source.assert_owner = [this] { capture_->source().assert_owner(workers_.get_token()); };
+    options.source.report_late_writes = [this] { capture_->source().report_late_writes(); };
+    options.source.began_at = [this]() -> std::optional<state::Version> {
+      const capture::PublisherStatus status = capture_->status();
       if (status.epoch == 0) return std::nullopt;
       return state::Version{status.epoch, status.resumed_at};
     };
-    options.assert_owner = [this] { source_->assert_owner(workers_.get_token()); };
     return options;
   }
 
-  // The target for one who may use it: nothing is read there or sent before the claim. An agent
-  // that lost the source by it may go on until its lease has run out. That is waited for, twice as
-  // long for what is on its way, so that all it sends comes before whatever we read and send.
-  sink::Target& claimed_target() {
-    refuse_unready_target();
-    publisher_.claim(workers_.get_token());
-    if (source_->took_over()) std::this_thread::sleep_for(2 * sink::kLease);
-    return *target_;
+  InboxWorker::Takers inbox_takers() {
+    InboxWorker::Takers takers;
+    if (apply_) {
+      takers.fold = &apply_->fold();
+      takers.reconciler = &apply_->reconciler();
+    }
+    takers.snapshot = [this](const std::string& table, const std::function<void()>& done) {
+      if (capture_) {
+        capture_->publisher().request_snapshot(table, done);
+      } else {
+        control_->append({state::ControlKind::kSnapshot, config_.name, "", table, 0, 0});
+        done();
+      }
+    };
+    return takers;
   }
 
-  // What was sent last may have reached the target after another agent took over and read it: the
-  // other one is told, whatever ended this run.
   void confirm_ownership() {
-    if (!reconciler_.sent_unconfirmed()) return;
+    if (!apply_) return;
     try {
-      source_->assert_owner(workers_.get_token());
+      apply_->confirm_ownership();
     } catch (const state::Fenced&) {
       if (!failure_) failure_ = std::current_exception();
-      try {
-        source_->report_late_writes();
-      } catch (const state::Error& error) {
-        log_warning(
-            "could not tell the agent that has taken over what was sent last; run `tandem "
-            "verify --deep --repair` there: " +
-            std::string(error.what()));
-      }
-    } catch (const state::Error&) {
-      // A source that can't be asked says nothing against us.
-      return;
     }
   }
 
-  void refuse_unready_target() {
-    for (const sink::TargetFinding& finding : target_->check(sink::CheckDepth::kDescriptions)) {
-      if (!finding.ok) throw state::Error(finding.text, finding.subject, finding.advice);
-    }
+  template <typename Works>
+  void start_all(Works works, std::vector<std::jthread>& threads) {
+    for (auto& work : works) threads.push_back(start(std::move(work)));
   }
 
   // A worker's first failure stops them all and is thrown by run().
@@ -178,7 +184,7 @@ class Pipeline::Impl {
   std::jthread start(Work work) {
     return std::jthread([this, work = std::move(work)] {
       try {
-        work();
+        work(workers_.get_token());
       } catch (const capture::SourceLocked&) {
         // A wait that a stop ended is no failure.
         if (!workers_.stop_requested()) fail();
@@ -199,25 +205,14 @@ class Pipeline::Impl {
     workers_.request_stop();
   }
 
-  // Ends the run when all that was committed or asked for at its start is in the target.
+  // Ends the run when all that was committed or asked for at its start is in the target, or, if
+  // that is not ours to do, in the log.
   void wait_for_all() {
-    std::stop_token stop = workers_.get_token();
-    if (!inbox_.wait_done(stop)) return;
-    state::SourcePosition goal = source_->newest(kLockPatience, stop);
-    for (;;) {
-      capture::PublisherStatus status = publisher_.status();
-      if (status.epoch != 0 && !status.snapshotting &&
-          status.checkpoint.position.commit >= goal.commit)
-        break;
-      std::unique_lock lock(mutex_);
-      stopped_.wait_for(lock, stop, std::chrono::milliseconds(5), [] { return false; });
-      if (stop.stop_requested()) return;
-    }
-    state::Offset end = log_->next();
-    if (!fold_.wait_for(end, stop)) return;
-    if (!reconciler_.wait_applied(end - 1, stop)) return;
+    const std::stop_token stop = workers_.get_token();
+    if (!inbox_->wait_done(stop)) return;
+    if (capture_ && !capture_->wait_for_all(stop)) return;
     // Requests mark documents at offsets that were applied long ago.
-    if (inbox_.had_any() && !reconciler_.wait_idle(stop)) return;
+    if (apply_ && !apply_->wait_for_all(inbox_->had_any(), stop)) return;
     workers_.request_stop();
   }
 
@@ -225,18 +220,13 @@ class Pipeline::Impl {
   PipelineOptions options_;
   std::stop_source workers_;
   std::stop_callback<std::function<void()>> forward_;
-  state::Offset fold_from_ = 0;
   std::unique_ptr<state::ChangeLog> log_;
-  std::unique_ptr<capture::Source> source_;
-  std::unique_ptr<sink::Target> target_;
-  state::Ledger ledger_;
-  sink::DocumentSet documents_;
-  sink::Relations relations_;
-  capture::Publisher publisher_;
-  sink::Reconciler reconciler_;
-  FoldWorker fold_;
-  InboxWorker inbox_;
-  SourceWatch watch_;
+  std::unique_ptr<state::ControlTopic> control_;  // null where the log has none
+  std::string hole_;  // why the replica cannot be continued from the log; empty: it can
+  state::Offset fold_from_ = 0;
+  std::optional<CaptureSide> capture_;
+  std::optional<ApplySide> apply_;
+  std::optional<InboxWorker> inbox_;
   mutable std::mutex mutex_;
   std::condition_variable_any stopped_;
   std::exception_ptr failure_;  // guarded by mutex_

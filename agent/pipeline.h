@@ -1,4 +1,4 @@
-// The running agent: capture, fold and reconciler, each on a thread of its own, and the inbox.
+// The running agent: the half that captures, the half that applies, or both; and the inbox.
 //
 // Promise: run() returns when it was stopped, with everything it had done durable, or when the work
 // of `once` is done; it throws the first worker's Error, after all others have stopped. Nothing in
@@ -14,6 +14,7 @@
 
 #include "agent/config.h"
 #include "agent/fold_worker.h"
+#include "agent/role.h"
 #include "agent/source_watch.h"
 #include "capture/publisher.h"
 #include "sink/reconciler.h"
@@ -22,6 +23,7 @@
 namespace tandem::agent {
 
 struct PipelineOptions {
+  Role role = Role::kAll;
   bool once = false;
   bool prune = false;
   /// Called about five times a second on the thread of run().
@@ -30,7 +32,9 @@ struct PipelineOptions {
   std::stop_token stop;
 };
 
+/// Of the halves that run here; the other's part is as it was made.
 struct PipelineStatus {
+  Role role = Role::kAll;
   SourceWatch::Seen source;
   capture::PublisherStatus capture;
   state::SourcePosition read_up_to;  // of the source, if all that was captured is in the log
@@ -50,7 +54,7 @@ class Pipeline {
   /// Until PipelineOptions::stop is asked for, or, with `once`, all is done.
   void run();
   PipelineStatus status() const;
-  /// True once capture has claimed the source: a failure after that is worth another try.
+  /// True once source or target have been claimed: a failure after that is worth another try.
   bool got_going() const;
 
  private:

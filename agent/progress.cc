@@ -20,6 +20,7 @@ struct Work {
 
 Work work_of(const StatusReport& report) {
   if (!report.snapshotting.empty()) return {0.0, "reading " + report.snapshotting.front()};
+  if (report.role == Role::kCapture) return {1.0, report.level ? "level" : "reading what has come"};
   Work work;
   for (const sink::DocumentStatus& document : report.documents) {
     if (document.progress < work.share) work = {document.progress, "loading " + document.name};
@@ -59,6 +60,10 @@ void Progress::show(const StatusReport& report) {
   std::string text = fmt::format("{} items, {} written, {}/s", with_commas(items),
                                  with_commas(report.written + report.deleted),
                                  with_commas(static_cast<std::int64_t>(report.items_per_second)));
+  if (report.role == Role::kCapture) {
+    text = fmt::format("log up to offset {}, {} records/s", report.log_next - 1,
+                       with_commas(static_cast<std::int64_t>(report.changes_per_second)));
+  }
   if (work.share > 0 && work.share < 1 && report.items_per_second > 0) {
     double left = static_cast<double>(items) * (1 / work.share - 1) / report.items_per_second;
     text += ", " + human_duration(left) + " left";

@@ -69,7 +69,9 @@ std::string to_json(const StatusReport& report) {
   json["pipeline"] = report.pipeline;
   json["time"] = iso_time(report.time_ms);
   json["time_ms"] = report.time_ms;
+  json["role"] = name_of(report.role);
   json["in_sync"] = report.in_sync;
+  json["level"] = report.level;
   json["agent"] = {{"running", report.agent_pid.has_value()}};
   if (report.agent_pid) json["agent"]["pid"] = *report.agent_pid;
   json["source"] = {{"path", report.source_path}, {"reachable", report.source_reachable}};
@@ -93,7 +95,8 @@ std::string to_json(const StatusReport& report) {
                  {"records_per_second", report.changes_per_second}};
   json["replica"] = {{"next", report.replica_next},
                      {"source_position", report.replica_position},
-                     {"lag_offsets", report.lag_offsets}};
+                     {"lag_offsets", report.lag_offsets},
+                     {"lag_bytes", report.lag_bytes}};
   json["apply"] = {{"dirty", report.dirty},
                    {"settled", report.settled},
                    {"dead_letters", report.dead_letters},
@@ -120,6 +123,8 @@ StatusReport report_from_json(const std::string& text) {
   Json json = Json::parse(text);
   StatusReport report;
   report.pipeline = json.at("pipeline");
+  report.role = role_of(json.at("role"));
+  report.level = json.at("level");
   report.time_ms = json.at("time_ms");
   report.in_sync = json.at("in_sync");
   if (json.at("agent").contains("pid")) report.agent_pid = json.at("agent").at("pid").get<int>();
@@ -141,6 +146,7 @@ StatusReport report_from_json(const std::string& text) {
   report.replica_next = json.at("replica").at("next");
   report.replica_position = json.at("replica").at("source_position");
   report.lag_offsets = json.at("replica").at("lag_offsets");
+  report.lag_bytes = json.at("replica").at("lag_bytes");
   report.dirty = json.at("apply").at("dirty");
   report.settled = json.at("apply").at("settled");
   report.dead_letters = json.at("apply").at("dead_letters");

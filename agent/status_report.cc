@@ -21,10 +21,22 @@ void finish(StatusReport& report) {
   const std::uint64_t newest = report.source_position.value_or(0);
   report.lag_source =
       newest > report.read_up_to ? static_cast<std::int64_t>(newest - report.read_up_to) : 0;
+  const bool captured = report.role != Role::kApply && report.source_reachable &&
+                        report.source_position && report.lag_source == 0 &&
+                        report.snapshotting.empty();
+  if (report.role == Role::kCapture) {
+    report.level = captured;
+    return;
+  }
   report.lag_offsets = std::max<std::int64_t>(0, report.log_next - report.replica_next);
-  report.in_sync = report.source_reachable && report.source_position && report.lag_source == 0 &&
-                   report.lag_offsets == 0 && report.settled && report.dirty == 0 &&
-                   report.dead_letters == 0 && report.snapshotting.empty();
+  const std::int64_t kept = std::max<std::int64_t>(1, report.log_next - report.log_first);
+  report.lag_bytes = static_cast<std::uint64_t>(static_cast<double>(report.log_bytes) *
+                                                static_cast<double>(report.lag_offsets) /
+                                                static_cast<double>(kept));
+  const bool applied =
+      report.lag_offsets == 0 && report.settled && report.dirty == 0 && report.dead_letters == 0;
+  report.in_sync = captured && applied;
+  report.level = report.role == Role::kApply ? applied : report.in_sync;
 }
 
 std::uint64_t unchanged_up_to(capture::Source& source, const state::SourcePosition& logged) {
@@ -93,6 +105,11 @@ std::string text_of(const capture::SourceHealth::Retained& retained) {
   return text;
 }
 
+std::string_view level_text(Role role) {
+  if (role == Role::kCapture) return "the log has all of the source";
+  return role == Role::kApply ? "the target has all of the log" : "source and target are level";
+}
+
 }  // namespace
 
 std::string position_text(const StatusReport& report, std::uint64_t position) {
@@ -104,6 +121,7 @@ StatusReport report_of(const Config& config, const PipelineStatus& status,
                        const StatusReport* previous) {
   StatusReport report;
   report.pipeline = config.name;
+  report.role = status.role;
   report.time_ms = unix_milliseconds();
   report.agent_pid = static_cast<int>(::getpid());
   report.source_path = shown_source(config.source);
@@ -146,6 +164,29 @@ StatusReport report_of(const Config& config, const PipelineStatus& status,
   return report;
 }
 
+StatusReport joined(const StatusReport& capture, StatusReport apply) {
+  apply.role = Role::kAll;
+  apply.source_path = capture.source_path;
+  apply.in_wal = capture.in_wal;
+  apply.source_position = capture.source_position;
+  apply.source_reachable = capture.source_reachable;
+  apply.health = capture.health;
+  apply.capture_position = capture.capture_position;
+  apply.epoch = capture.epoch;
+  apply.read_up_to = capture.read_up_to;
+  apply.tables = capture.tables;
+  apply.snapshotting = capture.snapshotting;
+  apply.log_first = std::max(apply.log_first, capture.log_first);
+  apply.log_next = std::max(apply.log_next, capture.log_next);
+  apply.log_bytes = std::max(apply.log_bytes, capture.log_bytes);
+  finish(apply);
+  return apply;
+}
+
+bool has_replica(const state::StateDirectory& directory) {
+  return ::access(directory.replica().c_str(), R_OK) == 0;
+}
+
 StatusReport report_from_files(const Config& config, const state::StateDirectory& directory) {
   StatusReport report;
   report.pipeline = config.name;
@@ -180,8 +221,7 @@ StatusReport report_from_files(const Config& config, const state::StateDirectory
   report.log_first = log->first();
   report.log_next = log->next();
   report.log_bytes = log->size_bytes();
-  if (::access(directory.replica().c_str(), R_OK) == 0 &&
-      ::access(directory.ledger().c_str(), R_OK) == 0) {
+  if (has_replica(directory) && ::access(directory.ledger().c_str(), R_OK) == 0) {
     state::ReplicaReader replica(directory.replica());
     state::LedgerReader ledger(directory.ledger());
     replica.renew();
@@ -208,11 +248,12 @@ std::string to_text(const StatusReport& report) {
         << text << '\n';
   };
   line("pipeline", report.pipeline + ": " +
-                       (report.in_sync ? styled(Style::kGreen, "source and target are level")
-                                       : styled(Style::kYellow, "something is on its way")));
+                       (report.level ? styled(Style::kGreen, std::string(level_text(report.role)))
+                                     : styled(Style::kYellow, "something is on its way")));
   line("agent", report.agent_pid ? "runs as process " + std::to_string(*report.agent_pid)
                                  : "does not run; start it with `tandem run`");
-  std::string source = report.source_path;
+  const bool captures = report.role != Role::kApply, applies = report.role != Role::kCapture;
+  std::string source = captures ? report.source_path : "read by a capture that runs apart";
   if (report.source_position)
     source += ", position " + position_text(report, *report.source_position);
   if (!report.source_reachable) source += styled(Style::kRed, " (cannot be opened)");
@@ -227,17 +268,19 @@ std::string to_text(const StatusReport& report) {
     capture += ", reading";
     for (const std::string& table : report.snapshotting) capture += " " + table;
   }
-  line("capture", capture);
+  if (captures) line("capture", capture);
   if (!report.health.waits_for.empty()) line("waits", printable(report.health.waits_for));
   std::string tables;
   for (const std::string& table : report.tables) tables += (tables.empty() ? "" : ", ") + table;
-  line("tables", tables);
+  if (captures) line("tables", tables);
   line("log", "offsets " + std::to_string(report.log_first) + " to " +
                   std::to_string(report.log_next - 1) + ", " + human_bytes(report.log_bytes) +
                   ", " + with_commas(static_cast<std::int64_t>(report.changes_per_second)) +
                   " records/s");
+  if (!applies) return out.str();
   line("replica", "offset " + std::to_string(report.replica_next - 1) + ", " +
-                      with_commas(report.lag_offsets) + " records behind");
+                      with_commas(report.lag_offsets) + " records (" +
+                      human_bytes(report.lag_bytes) + ") behind");
   line("apply",
        with_commas(report.dirty) + " documents to look at, " +
            with_commas(static_cast<std::int64_t>(report.items_per_second)) + " items/s, " +

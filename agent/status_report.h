@@ -15,6 +15,7 @@ namespace tandem::agent {
 
 struct StatusReport {
   std::string pipeline;
+  Role role = Role::kAll;  // what it tells of; of the other half there is what is known here
   std::int64_t time_ms = 0;
   std::optional<int> agent_pid;  // nothing: no agent runs
   std::string source_path;
@@ -34,9 +35,11 @@ struct StatusReport {
   /// Committed at the source, not yet captured (upper bound): changes, or bytes of its log.
   std::int64_t lag_source = 0;
   std::int64_t lag_offsets = 0;  // in the log, not yet folded
+  std::uint64_t lag_bytes = 0;   // of the log, about
   double lag_seconds = 0;        // age of the oldest thing not yet in the target; 0 when equal
   std::int64_t dirty = 0, dead_letters = 0;
   bool settled = false;  // no document is to be looked at, no write is without its answer
+  bool level = false;    // all that the log holds is in the target, as far as the role goes
   bool in_sync = false;  // nothing on its way anywhere
   std::vector<sink::DocumentStatus> documents;
   std::int64_t written = 0, deleted = 0, unchanged = 0, write_calls = 0, read_calls = 0,
@@ -47,6 +50,10 @@ struct StatusReport {
 /// Of a running pipeline. `previous` gives the rates; null at first.
 StatusReport report_of(const Config& config, const PipelineStatus& status,
                        const StatusReport* previous);
+/// Both halves of a pipeline, of which each runs apart.
+StatusReport joined(const StatusReport& capture, StatusReport apply);
+/// Whether anything was ever applied from this directory.
+bool has_replica(const state::StateDirectory& directory);
 /// From the files of the state directory, without an agent.
 StatusReport report_from_files(const Config& config, const state::StateDirectory& directory);
 

@@ -6,7 +6,9 @@
 #include <chrono>
 #include <utility>
 
+#include "agent/command_line.h"
 #include "agent/log.h"
+#include "agent/told_tables.h"
 #include "agent/version.h"
 #include "capture/postgres/postgres_source.h"
 #include "capture/sqlite/sqlite_source.h"
@@ -14,6 +16,7 @@
 #include "sink/local/local_target.h"
 #include "state/embedded_log.h"
 #include "state/kafka_log.h"
+#include "state/rest.h"
 
 namespace tandem::agent {
 
@@ -67,6 +70,34 @@ std::vector<sink::Mistake> all_mistakes(const ConfigError& error, std::stop_toke
   return mistakes;
 }
 
+Config read_without_source(const std::string& path) {
+  try {
+    return load_config(path);
+  } catch (const ConfigError& error) {
+    const bool of_source = std::all_of(
+        error.mistakes().begin(), error.mistakes().end(), [](const sink::Mistake& mistake) {
+          return mistake.key == "source" || mistake.key.starts_with("source.");
+        });
+    if (!of_source || error.read() == nullptr) throw;
+    return *error.read();
+  }
+}
+
+// Null if stopped.
+std::unique_ptr<state::ChangeLog> wait_for_log(const Config& config,
+                                               const state::StateDirectory& directory,
+                                               const std::stop_token& stop) {
+  for (bool said = false; !stop.stop_requested(); said = true) {
+    try {
+      return open_log_for_reading(config, directory);
+    } catch (const state::LogNotBegun& error) {
+      if (!said) log_warning(std::string(error.what()) + " (it is waited for)");
+    }
+    state::rest(std::chrono::milliseconds(500), stop);
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 Config load_checked_config(const std::string& path, std::stop_token stop) {
@@ -78,6 +109,29 @@ Config load_checked_config(const std::string& path, std::stop_token stop) {
   }
   capture::Catalog catalog = open_source(config)->catalog(std::move(stop));
   if (auto mistakes = check_config(config, catalog); !mistakes.empty()) {
+    throw ConfigError(config.file, std::move(mistakes));
+  }
+  return config;
+}
+
+Config load_applied_config(const std::string& path, std::stop_token stop) {
+  Config config = read_without_source(path);
+  if (config.log.type != LogType::kKafka) {
+    throw UsageError("--role apply needs a log that two processes can share", config.file,
+                     "use log: {type: kafka}, or run without --role");
+  }
+  const state::StateDirectory directory = state::StateDirectory::look(config.state);
+  const auto log = wait_for_log(config, directory, stop);
+  if (log == nullptr) return config;
+  const ToldTables told = tables_of_log(config, *log, directory, stop);
+  if (stop.stop_requested()) return config;
+  std::vector<std::string> names;
+  for (const auto& [name, schema] : told) names.push_back(name);
+  const sink::SchemaLookup lookup = [&told](const std::string& name) {
+    auto found = told.find(name);
+    return found == told.end() ? nullptr : &found->second;
+  };
+  if (auto mistakes = check_config(config, lookup, names); !mistakes.empty()) {
     throw ConfigError(config.file, std::move(mistakes));
   }
   return config;
@@ -100,12 +154,18 @@ std::unique_ptr<capture::SourceReader> open_source_reader(const Config& config,
 }
 
 std::unique_ptr<state::ChangeLog> open_log(const Config& config,
-                                           const state::StateDirectory& directory) {
+                                           const state::StateDirectory& directory, Role role) {
+  if (role == Role::kApply) return open_log_for_reading(config, directory);
   if (config.log.type == LogType::kKafka) return std::make_unique<state::KafkaLog>(kafka(config));
   state::EmbeddedLogOptions options;
   options.retention_age = config.log.retention_age;
   options.retention_bytes = config.log.retention_size;
   return std::make_unique<state::EmbeddedLog>(directory.log(), options);
+}
+
+std::unique_ptr<state::ControlTopic> open_control(const Config& config) {
+  if (config.log.type != LogType::kKafka) return nullptr;
+  return std::make_unique<state::ControlTopic>(kafka(config).kafka);
 }
 
 std::vector<std::string> make_log(const Config& config) {
@@ -116,8 +176,19 @@ std::vector<std::string> make_log(const Config& config) {
       {"cleanup.policy", "delete"},
       {"retention.ms", std::to_string(std::chrono::milliseconds(config.log.retention_age).count())},
       {"retention.bytes", std::to_string(config.log.retention_size)}};
-  if (!state::make_kafka_topic(options.kafka, settings)) return {};
-  return {"made the Kafka topic " + options.kafka.topic};
+  std::vector<std::string> made;
+  if (state::make_kafka_topic(options.kafka, settings)) {
+    made.push_back("made the Kafka topic " + options.kafka.topic);
+  }
+  // It says who owns a target, for as long as there is one.
+  state::KafkaOptions control = options.kafka;
+  control.topic = state::control_topic_of(control.topic);
+  settings.configs = {
+      {"cleanup.policy", "delete"}, {"retention.ms", "-1"}, {"retention.bytes", "-1"}};
+  if (state::make_kafka_topic(control, settings)) {
+    made.push_back("made the Kafka topic " + control.topic);
+  }
+  return made;
 }
 
 bool log_is_there(const Config& config, const state::StateDirectory& directory) {

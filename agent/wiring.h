@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "agent/config.h"
+#include "agent/role.h"
 #include "capture/source.h"
 #include "sink/target.h"
 #include "state/change_log.h"
+#include "state/control_topic.h"
 #include "state/state_directory.h"
 
 namespace tandem::agent {
@@ -19,11 +21,19 @@ namespace tandem::agent {
 /// source cannot be opened. A stop ends the wait for a locked source.
 Config load_checked_config(const std::string& path, std::stop_token stop = {});
 
+/// For one who has no source: checks the config against the tables as the log tells them, and
+/// leaves mistakes of `source` unsaid. Waits for a capture that has not begun yet.
+Config load_applied_config(const std::string& path, std::stop_token stop = {});
+
 std::unique_ptr<capture::Source> open_source(const Config& config);
 std::unique_ptr<capture::SourceReader> open_source_reader(const Config& config,
                                                           std::stop_token stop);
+/// To write, but for one who only applies.
 std::unique_ptr<state::ChangeLog> open_log(const Config& config,
-                                           const state::StateDirectory& directory);
+                                           const state::StateDirectory& directory,
+                                           Role role = Role::kAll);
+/// Of a log in Kafka; null for others.
+std::unique_ptr<state::ControlTopic> open_control(const Config& config);
 /// Makes what the log needs beside the state directory: Kafka's topic. Returns what was made, a
 /// sentence each.
 std::vector<std::string> make_log(const Config& config);

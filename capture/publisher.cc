@@ -30,6 +30,9 @@ std::int64_t unix_ms() {
       .count();
 }
 
+// A session ends, for the next to begin with a gap.
+struct GapAsked {};
+
 bool is_snapshotting(const state::Checkpoint& checkpoint) {
   return std::any_of(checkpoint.tables.begin(), checkpoint.tables.end(),
                      [](const state::TableProgress& table) { return table.snapshotting; });
@@ -56,6 +59,8 @@ class Publisher::Impl : public Transactions {
       try {
         session(stop);
         return;
+      } catch (const GapAsked&) {
+        if (stop.stop_requested()) return;
       } catch (const SourceReplaced&) {
         // Claiming anew finds out what was lost. If that did not get anywhere, it will not now.
         if (stop.stop_requested()) return;
@@ -73,13 +78,18 @@ class Publisher::Impl : public Transactions {
     std::lock_guard lock(mutex_);
     PublisherStatus status = status_;
     // A request counts from the moment it was made, not from its first chunk.
-    status.snapshotting = status.snapshotting || !requests_.empty();
+    status.snapshotting = status.snapshotting || !requests_.empty() || !gap_requests_.empty();
     return status;
   }
 
   void request_snapshot(const std::string& table, std::function<void()> recorded) {
     std::lock_guard lock(mutex_);
     requests_.push_back({table, std::move(recorded)});
+  }
+
+  void request_gap(const std::string& reason, std::function<void()> recorded) {
+    std::lock_guard lock(mutex_);
+    gap_requests_.push_back({reason, std::move(recorded)});
   }
 
   void begin(state::SourcePosition position, std::int64_t ts_ms) override {
@@ -128,6 +138,11 @@ class Publisher::Impl : public Transactions {
   }
 
  private:
+  struct Request {
+    std::string text;  // the table, or the reason
+    std::function<void()> recorded;
+  };
+
   void session(const std::stop_token& stop) {
     {
       // What is known of the last session says nothing until this one has claimed the source.
@@ -144,9 +159,14 @@ class Publisher::Impl : public Transactions {
     const std::uint64_t epoch = *std::exchange(claimed_, std::nullopt);
     state::LogTail tail = log_.read_tail();
     appender_.emplace(log_);
+    const std::vector<Request> asked = take_gap_requests();
+    if (!asked.empty() && restart_reason_.empty()) restart_reason_ = asked.front().text;
     if (!restart_reason_.empty()) {
       gap(std::exchange(restart_reason_, {}));
       tail.checkpoint.reset();
+    }
+    for (const Request& request : asked) {
+      if (request.recorded) request.recorded();
     }
     source_.resume(tail.checkpoint, *this);
     settle();
@@ -203,17 +223,23 @@ class Publisher::Impl : public Transactions {
 
   milliseconds poll_wait() const { return std::min(kPollWait, options_.heartbeat); }
 
+  std::vector<Request> take_gap_requests() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(gap_requests_, {});
+  }
+
   void pass_on_requests() {
     std::vector<Request> requests;
     {
       std::lock_guard lock(mutex_);
+      if (!gap_requests_.empty()) throw GapAsked();
       requests.swap(requests_);
     }
     if (requests.empty()) return;
     // The checkpoint at hand was taken before the requests, the heartbeat's own is taken behind
     // them.
     if (ended_) append();
-    for (const Request& request : requests) source_.request_snapshot(request.table);
+    for (const Request& request : requests) source_.request_snapshot(request.text);
     beat();
     for (const Request& request : requests) {
       if (request.recorded) request.recorded();
@@ -296,11 +322,6 @@ class Publisher::Impl : public Transactions {
     status_.snapshotting = is_snapshotting(ended.checkpoint);
   }
 
-  struct Request {
-    std::string table;
-    std::function<void()> recorded;
-  };
-
   Source& source_;
   state::ChangeLog& log_;
   const PublisherOptions options_;
@@ -320,7 +341,7 @@ class Publisher::Impl : public Transactions {
 
   mutable std::mutex mutex_;
   PublisherStatus status_;
-  std::vector<Request> requests_;
+  std::vector<Request> requests_, gap_requests_;
   std::optional<Appender> appender_;  // of the session
 };
 
@@ -333,6 +354,9 @@ void Publisher::run(std::stop_token stop) { impl_->run(stop); }
 PublisherStatus Publisher::status() const { return impl_->status(); }
 void Publisher::request_snapshot(const std::string& table, std::function<void()> recorded) {
   impl_->request_snapshot(table, std::move(recorded));
+}
+void Publisher::request_gap(const std::string& reason, std::function<void()> recorded) {
+  impl_->request_gap(reason, std::move(recorded));
 }
 
 }  // namespace tandem::capture

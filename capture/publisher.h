@@ -58,6 +58,9 @@ class Publisher {
   /// Asks for a table to be read again; thread-safe. `recorded` is called on run()'s thread when
   /// the log holds durably that the table is to be read.
   void request_snapshot(const std::string& table, std::function<void()> recorded = {});
+  /// Asks for a gap in the log, behind which every table is read again; thread-safe. `recorded`
+  /// likewise, when the gap is durable.
+  void request_gap(const std::string& reason, std::function<void()> recorded = {});
 
  private:
   class Impl;

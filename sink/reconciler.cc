@@ -137,7 +137,7 @@ class Reconciler::Impl {
   bool turn(std::stop_token stop) {
     flights_.gather(std::chrono::milliseconds(0));
     look();
-    if (!distrust_after_gap(stop)) return false;
+    if (!distrust_after_gap(stop) || !distrust_after_others(stop)) return false;
     Round round(parts());
     ledger_.begin();
     bool busy = land();
@@ -194,6 +194,29 @@ class Reconciler::Impl {
     forget_undeclared(view_, ledger_, quarantine_, queue_, options_.prune);
     counts_.count_anew();
     trusted_gap_ = view_.gap();
+    return true;
+  }
+
+  // Another agent, with a ledger of its own, may have written since ours was left. False if a stop
+  // cut it short.
+  bool distrust_after_others(const std::stop_token& stop) {
+    if (others_looked_for_ || options_.instance.empty()) return true;
+    const bool others = ledger_.meta("instance") != options_.instance_before;
+    if (others && !distrust_ledger(ledger_, target_, view_.targets(), options_.pipeline,
+                                   options_.attribute, stop)) {
+      return false;
+    }
+    ledger_.begin();
+    ledger_.set_meta("instance", options_.instance);
+    if (others) {
+      first_loads_.end_all();
+      for (std::size_t i = 0; i < ready_.size(); ++i) {
+        expansions_.look_for_orphans(view_.document(static_cast<int>(i)).name);
+      }
+    }
+    ledger_.commit(true);
+    if (others) counts_.count_anew();
+    others_looked_for_ = true;
     return true;
   }
 
@@ -339,6 +362,7 @@ class Reconciler::Impl {
   Intake intake_;
   FirstLoads first_loads_;
   Progress progress_;
+  bool others_looked_for_ = false;
   state::Offset trusted_gap_ = 0;  // the gap that the ledger has been compared with the target for
   std::vector<bool> ready_;        // by declared document, as of the last renewal
 

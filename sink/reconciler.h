@@ -38,6 +38,10 @@ struct ReconcilerOptions {
   /// been another agent meanwhile, and what that one did is found out only there. No value: not
   /// known yet; wake() when it is. Thread-safe. None: the replica is written from as it is.
   std::function<std::optional<state::Version>()> began_at;
+  /// Who this run is, and who wrote to the target last before it, where the log is shared. If that
+  /// was another than the ledger's own last run, its items are compared with the target anew.
+  /// Empty: the source tells by a gap.
+  std::string instance, instance_before;
   std::vector<std::string>
       made_tables;  // target tables that init just made: first loads may be batched
 };

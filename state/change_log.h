@@ -14,6 +14,7 @@
 #include <stop_token>
 #include <string>
 
+#include "state/error.h"
 #include "state/record.h"
 
 namespace tandem::state {
@@ -24,6 +25,12 @@ struct LogTail {
   std::optional<Checkpoint>
       checkpoint;   // of the newest whole End or Heartbeat (after the newest Gap: none)
   Offset next = 0;  // the offset that the next record will get
+};
+
+/// Thrown where a log is opened to be read that no capture has begun yet.
+class LogNotBegun : public Error {
+ public:
+  using Error::Error;
 };
 
 class LogReader {

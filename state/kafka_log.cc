@@ -67,7 +67,7 @@ KafkaLog::~KafkaLog() = default;
 // Two that begin a topic at once agree: the message that came to lie first counts.
 void KafkaLog::begin_topic() {
   if (!options_.writable) {
-    throw Error("the log is empty", where(), "start the capture that writes it first");
+    throw LogNotBegun("the log is empty", where(), "start the capture that writes it");
   }
   writer_.write_log(random_identity());
   const OutgoingMessage& message = writer_.messages().front();

@@ -67,6 +67,8 @@ void make_directory(const std::string& path) {
   }
 }
 
+constexpr char kCapture[] = "/capture";
+
 // Whoever may write here could lead us to any file of the user's, or forge what we believe.
 void check_directory(const std::string& path) {
   struct stat status {};
@@ -128,6 +130,16 @@ StateDirectory StateDirectory::own(const std::string& path) {
     fail("cannot write the lock", file, "make room on the disk and start again");
   }
   return {path, lock.release()};
+}
+
+StateDirectory StateDirectory::own_capture(const std::string& path) {
+  make_directory(path);
+  check_directory(path);
+  return own(path + kCapture);
+}
+
+StateDirectory StateDirectory::look_at_capture(const std::string& path) {
+  return look(path + kCapture);
 }
 
 StateDirectory StateDirectory::look(const std::string& path) {

@@ -19,6 +19,9 @@ class StateDirectory {
   /// Makes the directory if there is none, and takes the lock. Throws Error, which names the
   /// process, if another one holds it.
   static StateDirectory own(const std::string& path);
+  /// Of one half of a pipeline that runs apart: a directory within, with files of its own.
+  static StateDirectory own_capture(const std::string& path);
+  static StateDirectory look_at_capture(const std::string& path);
   /// For commands beside a running agent, or before the first: makes nothing, holds nothing.
   static StateDirectory look(const std::string& path);
   ~StateDirectory();

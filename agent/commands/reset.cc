@@ -17,6 +17,9 @@ int run_reset(const CommandLine& line) {
   }
   state::StateDirectory directory = state::StateDirectory::own(config.state);
   directory.forget();
+  if (state::StateDirectory::look_at_capture(config.state).exists()) {
+    state::StateDirectory::own_capture(config.state).forget();
+  }
   std::puts(("forgot the state in " + config.state).c_str());
   return 0;
 }

@@ -71,6 +71,7 @@ StatusReport run_pipelines(const Config& config, const state::StateDirectory& di
     Reporter reporter(config, directory);
     try {
       PipelineOptions options;
+      options.role = role_of(line.role);
       options.once = line.once;
       options.prune = line.prune;
       options.stop = stop;
@@ -102,34 +103,57 @@ StatusReport run_pipelines(const Config& config, const state::StateDirectory& di
 
 }  // namespace
 
+namespace {
+
+Config load_for(Role role, const CommandLine& line, const std::stop_token& stop) {
+  if (role == Role::kApply) return load_applied_config(line.config, stop);
+  Config config = load_checked_config(line.config, stop);
+  if (role == Role::kCapture && config.log.type != LogType::kKafka) {
+    throw UsageError("--role capture needs a log that two processes can share", config.file,
+                     "use log: {type: kafka}, or run without --role");
+  }
+  return config;
+}
+
+// What a run --once came to.
+void say_done(const StatusReport& report) {
+  if (report.role == Role::kCapture) {
+    std::puts(("all that was committed is in the log, up to offset " +
+               std::to_string(report.log_next - 1))
+                  .c_str());
+    return;
+  }
+  std::int64_t items = 0;
+  for (const sink::DocumentStatus& document : report.documents) items += document.items;
+  std::string text = with_commas(items) +
+                     " items are right at the target: " + with_commas(report.written) +
+                     " written, " + with_commas(report.deleted) + " deleted, " +
+                     with_commas(report.unchanged) + " unchanged";
+  if (report.dead_letters > 0) {
+    text +=
+        ", " + with_commas(report.dead_letters) + " dead letters (see `tandem dead-letters list`)";
+  }
+  std::puts(text.c_str());
+}
+
+}  // namespace
+
 int run_sync(const CommandLine& line, std::stop_token stop) {
+  const Role role = role_of(line.role);
   Config config;
   try {
-    config = load_checked_config(line.config, stop);
+    config = load_for(role, line, stop);
   } catch (const capture::SourceLocked&) {
     // A wait that a stop ended is no failure.
     if (stop.stop_requested()) return 0;
     throw;
   }
-  if (line.role != "all") {
-    throw UsageError("--role " + line.role + " needs a log that two processes can share",
-                     config.file, "use log: {type: kafka}, or run without --role");
-  }
-  state::StateDirectory directory = state::StateDirectory::own(config.state);
+  if (stop.stop_requested()) return 0;
+  state::StateDirectory directory = role == Role::kCapture
+                                        ? state::StateDirectory::own_capture(config.state)
+                                        : state::StateDirectory::own(config.state);
   StatusReport report = run_pipelines(config, directory, line, stop);
-  if (line.once && !stop.stop_requested()) {
-    std::int64_t items = 0;
-    for (const sink::DocumentStatus& document : report.documents) items += document.items;
-    std::string text = with_commas(items) +
-                       " items are right at the target: " + with_commas(report.written) +
-                       " written, " + with_commas(report.deleted) + " deleted, " +
-                       with_commas(report.unchanged) + " unchanged";
-    if (report.dead_letters > 0) {
-      text += ", " + with_commas(report.dead_letters) +
-              " dead letters (see `tandem dead-letters list`)";
-    }
-    std::puts(text.c_str());
-  }
+  if (line.once && !stop.stop_requested()) say_done(report);
   return line.once && report.dead_letters > 0 ? 3 : 0;
 }
 

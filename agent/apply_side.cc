@@ -1,0 +1,119 @@
+#include "agent/apply_side.h"
+
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "agent/first_load.h"
+#include "agent/log.h"
+#include "agent/wiring.h"
+
+namespace tandem::agent {
+
+ApplySide::ApplySide(const Config& config, const state::StateDirectory& directory,
+                     state::ChangeLog& log, Options options)
+    : config_(config),
+      options_(std::move(options)),
+      log_(log),
+      target_(open_target(config, options_.stop)),
+      ledger_(directory.ledger(), log.identity()),
+      documents_(config.documents, config.target.tables),
+      relations_(documents_),
+      reconciler_(directory.replica(), ledger_, claimed_target(), documents_, reconciler_options()),
+      fold_(log, relations_, fold_options(directory)) {}
+
+// The target for one who may use it: nothing is read there or sent before the claim. An agent that
+// lost it by that may go on until its lease has run out. That is waited for, twice as long for what
+// is on its way, so that all it sends comes before whatever we read and send.
+sink::Target& ApplySide::claimed_target() {
+  for (const sink::TargetFinding& finding : target_->check(sink::CheckDepth::kDescriptions)) {
+    if (!finding.ok) throw state::Error(finding.text, finding.subject, finding.advice);
+  }
+  bool took_over = options_.source.claim && options_.source.claim();
+  if (options_.control != nullptr) {
+    owner_.emplace(*options_.control, config_.name);
+    claimed_ = owner_->claim();
+    took_over = took_over || claimed_.took_over;
+  }
+  if (took_over) std::this_thread::sleep_for(2 * sink::kLease);
+  if (!options_.source.began_at) {
+    // What another agent wrote, it had from the log as far as it went before our claim.
+    began_at_ = state::Version{log_.read_tail().epoch, log_.next()};
+  }
+  return *target_;
+}
+
+sink::ReconcilerOptions ApplySide::reconciler_options() {
+  sink::ReconcilerOptions options;
+  options.pipeline = config_.name;
+  options.attribute = config_.target.options.attribute;
+  options.prune = options_.prune;
+  options.made_tables = made_tables(ledger_);
+  options.began_at = [this] {
+    return options_.source.began_at ? options_.source.began_at() : began_at_;
+  };
+  options.assert_owner = [this] { assert_owner(); };
+  options.instance = claimed_.instance;
+  options.instance_before = claimed_.before;
+  return options;
+}
+
+FoldWorker::Options ApplySide::fold_options(const state::StateDirectory& directory) {
+  FoldWorker::Options options;
+  options.replica_path = directory.replica();
+  options.ledger_path = directory.ledger();
+  options.first_mark = ledger_.highest_mark() + 1;
+  options.start_at = options_.fold_from;
+  options.committed = [this] { reconciler_.wake(); };
+  return options;
+}
+
+std::vector<ApplySide::Work> ApplySide::works() {
+  return {[this](std::stop_token stop) { fold_.run(std::move(stop)); },
+          [this](std::stop_token stop) { reconciler_.run(std::move(stop)); }};
+}
+
+bool ApplySide::wait_for_all(bool idle, const std::stop_token& stop) {
+  // Beside the writer of the log its end is known; others ask.
+  const state::Offset end = options_.source.began_at ? log_.next() : log_.read_tail().next;
+  return fold_.wait_for(end, stop) && reconciler_.wait_applied(end - 1, stop) &&
+         (!idle || reconciler_.wait_idle(stop));
+}
+
+void ApplySide::assert_owner() {
+  if (options_.source.assert_owner) options_.source.assert_owner();
+  if (owner_) owner_->assert_owner();
+}
+
+// What was sent last may have reached the target after another agent took over and read it: the
+// other one is told, whatever ended this run.
+void ApplySide::confirm_ownership() {
+  if (!reconciler_.sent_unconfirmed()) {
+    if (owner_) owner_->leave();
+    return;
+  }
+  try {
+    assert_owner();
+    if (owner_) owner_->leave();
+  } catch (const state::Fenced&) {
+    try {
+      report_late_writes();
+    } catch (const state::Error& error) {
+      log_warning(
+          "could not tell the agent that has taken over what was sent last; run `tandem verify "
+          "--deep --repair` there: " +
+          std::string(error.what()));
+    }
+    throw;
+  } catch (const state::Error&) {
+    // Who can't be asked says nothing against us.
+    return;
+  }
+}
+
+void ApplySide::report_late_writes() {
+  if (options_.source.report_late_writes) options_.source.report_late_writes();
+  if (owner_) owner_->report_late_writes();
+}
+
+}  // namespace tandem::agent

@@ -1,0 +1,87 @@
+#include "agent/target_owner.h"
+
+#include <random>
+#include <utility>
+
+#include "state/error.h"
+
+namespace tandem::agent {
+namespace {
+
+using state::ControlKind;
+
+// No instance's name: whoever finds it before itself knows that there was another.
+constexpr char kLateWriter[] = "late";
+
+std::string random_instance() {
+  std::random_device random;
+  std::string instance;
+  for (int i = 0; i < 32; ++i) instance += "0123456789abcdef"[random() % 16];
+  return instance;
+}
+
+}  // namespace
+
+TargetOwner::TargetOwner(state::ControlTopic& control, std::string pipeline)
+    : control_(control), pipeline_(std::move(pipeline)) {}
+
+TargetOwner::Claimed TargetOwner::claim() {
+  std::lock_guard lock(mutex_);
+  instance_ = random_instance();
+  control_.append({ControlKind::kOwner, pipeline_, instance_, "", 0, 0});
+  Claimed claimed{instance_, "", false};
+  bool found = false;
+  for (const state::ControlRecord& record : control_.read(next_)) {
+    if (record.pipeline == pipeline_ && record.kind == ControlKind::kOwner &&
+        record.instance == instance_) {
+      claimed.before = late_ ? kLateWriter : newest_;
+      claimed.took_over = !newest_.empty() && !gone_;
+      found = true;
+    }
+    take(record);
+  }
+  if (!found) {
+    throw state::Error("the broker does not give what it said it has", "the log's control topic",
+                       "see the broker's log; start again");
+  }
+  return claimed;
+}
+
+void TargetOwner::take(const state::ControlRecord& record) {
+  next_ = record.offset + 1;
+  if (record.pipeline != pipeline_) return;
+  if (record.kind == ControlKind::kOwner) {
+    newest_ = record.instance;
+    gone_ = late_ = false;
+  } else if (record.kind == ControlKind::kLeft && record.instance == newest_) {
+    gone_ = true;
+  } else if (record.kind == ControlKind::kLate) {
+    late_ = true;
+  }
+}
+
+void TargetOwner::assert_owner() {
+  std::lock_guard lock(mutex_);
+  for (const state::ControlRecord& record : control_.read(next_)) take(record);
+  if (newest_ != instance_) {
+    throw state::Fenced("another agent writes to this target since", "pipeline " + pipeline_,
+                        "let only one agent apply this pipeline; another pipeline needs a `name` "
+                        "of its own");
+  }
+  if (!late_) return;
+  throw state::Error("an agent that was succeeded may have written to the target since",
+                     "pipeline " + pipeline_, "all items are compared with the target anew");
+}
+
+void TargetOwner::report_late_writes() {
+  std::lock_guard lock(mutex_);
+  if (newest_ == instance_) return;
+  control_.append({ControlKind::kLate, pipeline_, instance_, "", 0, 0});
+}
+
+void TargetOwner::leave() {
+  std::lock_guard lock(mutex_);
+  if (newest_ == instance_) control_.append({ControlKind::kLeft, pipeline_, instance_, "", 0, 0});
+}
+
+}  // namespace tandem::agent

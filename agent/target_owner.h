@@ -1,0 +1,47 @@
+// Who may write to the target of a pipeline whose log is in Kafka: the one that said so last in the
+// log's control topic. An agent that has been succeeded finds out before it sends anything more
+// (sink/reconciler/owner_lease.h).
+//
+// Threads: claim() first; the others from any. Errors: ControlTopic's; Fenced.
+#pragma once
+
+#include <mutex>
+#include <string>
+
+#include "state/control_topic.h"
+
+namespace tandem::agent {
+
+class TargetOwner {
+ public:
+  TargetOwner(state::ControlTopic& control, std::string pipeline);
+
+  struct Claimed {
+    std::string instance;    // this run's, random
+    std::string before;      // who wrote to the target last; empty: nobody ever did
+    bool took_over = false;  // that one may not know yet that it has been succeeded
+  };
+  Claimed claim();
+  /// Throws Fenced if another agent has claimed the target since; Error if one that was succeeded
+  /// may have written there since, so that everything must be looked at anew.
+  void assert_owner();
+  /// This run was succeeded, and what it sent last may have come after that: tells the successor.
+  /// Does nothing otherwise.
+  void report_late_writes();
+  /// This run sends nothing more: its successor need not wait.
+  void leave();
+
+ private:
+  void take(const state::ControlRecord& record);
+
+  state::ControlTopic& control_;
+  const std::string pipeline_;
+  std::mutex mutex_;        // guards what follows
+  state::Offset next_ = 0;  // of the topic, not looked at yet
+  std::string instance_;    // empty: not claimed
+  std::string newest_;      // who claimed last
+  bool gone_ = false;       // the newest has left
+  bool late_ = false;       // somebody wrote late since the newest claim
+};
+
+}  // namespace tandem::agent

@@ -1,0 +1,68 @@
+#include "agent/told_tables.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <set>
+#include <utility>
+#include <variant>
+
+#include "agent/log.h"
+#include "state/replica.h"
+
+namespace tandem::agent {
+namespace {
+
+constexpr std::chrono::milliseconds kWait{200};
+// After so long a person should know what is waited for.
+constexpr std::chrono::seconds kPatience{5};
+
+void read_replica(const state::StateDirectory& directory, const std::string& log_identity,
+                  ToldTables& told) {
+  if (::access(directory.replica().c_str(), R_OK) != 0) return;
+  state::ReplicaReader replica(directory.replica());
+  replica.renew();
+  if (replica.position().log_identity != log_identity) return;
+  for (const auto& [name, table] : replica.tables()) told[name] = table.schema;
+}
+
+std::string text_of(const std::set<std::string>& missing) {
+  std::string text;
+  for (const std::string& name : missing) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+}  // namespace
+
+ToldTables tables_of_log(const Config& config, state::ChangeLog& log,
+                         const state::StateDirectory& directory, std::stop_token stop) {
+  ToldTables told;
+  read_replica(directory, log.identity(), told);
+  std::set<std::string> missing;
+  for (const capture::TableRequest& table : captured_tables(config)) {
+    if (!told.contains(table.name)) missing.insert(table.name);
+  }
+  if (missing.empty()) return told;
+  const auto began = std::chrono::steady_clock::now();
+  bool said = false;
+  auto reader = log.reader(log.first());
+  while (!missing.empty() && !stop.stop_requested()) {
+    auto batch = reader->next(kWait, stop);
+    if (batch == nullptr) {
+      if (said || std::chrono::steady_clock::now() - began < kPatience) continue;
+      log_warning("the log does not tell of " + text_of(missing) +
+                  " yet: start the capture, whose config has to have documents that read it");
+      said = true;
+      continue;
+    }
+    for (const state::Record& record : batch->records) {
+      const auto* schema = std::get_if<state::SchemaRecord>(&record);
+      if (schema == nullptr || schema->schema.columns.empty()) continue;
+      told[schema->schema.name] = schema->schema;
+      missing.erase(schema->schema.name);
+    }
+  }
+  return told;
+}
+
+}  // namespace tandem::agent
