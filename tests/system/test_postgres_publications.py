@@ -122,7 +122,7 @@ def test_generated_columns_that_are_published(deploy, other_postgres, theirs, id
             database.execute(f"DELETE FROM things WHERE id = {number + 2}")
             tandem.run_once().expect()
             assert equal(tandem, database)
-        told = [line[:200] for line in records(tandem) if re.search("chunk|schema", line)]
+        told = [line[:200] for line in records(tandem) if re.search("chunk|reread=true", line)]
         assert len(told) == 2 and "twice" not in told[0], told
     finally:
         other_postgres.drop("generated")

@@ -137,7 +137,7 @@ def test_nothing_is_read_again_without_a_reason(tandem, pg):
 
     def records():
         lines = tandem.run("log", "show", "--json").expect().out.splitlines()
-        return sum('"chunk"' in line or '"schema"' in line for line in lines)
+        return sum('"chunk"' in line or '"reread":true' in line for line in lines)
 
     before = records()
     pg.execute("INSERT INTO coded VALUES (3, '{NULL,-1}'); UPDATE coded SET list = '{}' WHERE id = 2;"
