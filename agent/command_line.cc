@@ -19,6 +19,11 @@ void add_json(CLI::App* command, CommandLine& line) {
   command->add_flag("--json", line.json, "One JSON document on stdout");
 }
 
+void add_role(CLI::App* command, CommandLine& line) {
+  command->add_option("--role", line.role, "all, capture or apply")
+      ->check(CLI::IsMember({"all", "capture", "apply"}));
+}
+
 void add_commands(CLI::App& app, CommandLine& line) {
   CLI::App* demo = app.add_subcommand("demo", "The whole idea in a minute: no servers, no account");
   demo->add_option("--keep", line.keep, "Keep the demo's files in this directory");
@@ -34,14 +39,14 @@ void add_commands(CLI::App& app, CommandLine& line) {
   init->add_option(
       "--source", line.source,
       "A database file or a PostgreSQL connection string: with no config yet, guess one");
+  add_role(init, line);
   init->add_flag("--uninstall", line.uninstall, "Remove what init made at the source");
   chooses(init, line, "init");
 
   CLI::App* run = app.add_subcommand("run", "Sync until stopped");
   run->add_flag("--once", line.once,
                 "Stop when all that was committed at the start is in the target");
-  run->add_option("--role", line.role, "all, capture or apply")
-      ->check(CLI::IsMember({"all", "capture", "apply"}));
+  add_role(run, line);
   run->add_flag("--prune", line.prune, "Delete the items of documents that are no longer declared");
   chooses(run, line, "run");
 

@@ -78,7 +78,7 @@ Config read_without_source(const std::string& path) {
         error.mistakes().begin(), error.mistakes().end(), [](const sink::Mistake& mistake) {
           return mistake.key == "source" || mistake.key.starts_with("source.");
         });
-    if (!of_source || error.read() == nullptr) throw;
+    if (!of_source || error.read() == nullptr || error.read()->log.type != LogType::kKafka) throw;
     return *error.read();
   }
 }
@@ -112,6 +112,17 @@ Config load_checked_config(const std::string& path, std::stop_token stop) {
     throw ConfigError(config.file, std::move(mistakes));
   }
   return config;
+}
+
+Config load_config_as_read(const std::string& path) { return read_without_source(path); }
+
+Config load_config_beside_replica(const std::string& path, std::stop_token stop) {
+  const Config config = read_without_source(path);
+  const state::StateDirectory directory = state::StateDirectory::look(config.state);
+  const bool applied = config.log.type == LogType::kKafka &&
+                       ::access(directory.replica().c_str(), R_OK) == 0;
+  return applied ? load_applied_config(path, std::move(stop))
+                 : load_checked_config(path, std::move(stop));
 }
 
 Config load_applied_config(const std::string& path, std::stop_token stop) {

@@ -25,6 +25,14 @@ Config load_checked_config(const std::string& path, std::stop_token stop = {});
 /// leaves mistakes of `source` unsaid. Waits for a capture that has not begun yet.
 Config load_applied_config(const std::string& path, std::stop_token stop = {});
 
+/// Reads the config without a look at any server; mistakes of `source` are left unsaid if the log is
+/// one that a process without a source may read.
+Config load_config_as_read(const std::string& path);
+
+/// For a command that works on what was applied here: load_applied_config() where that can be done
+/// without a source, load_checked_config() else.
+Config load_config_beside_replica(const std::string& path, std::stop_token stop);
+
 std::unique_ptr<capture::Source> open_source(const Config& config);
 std::unique_ptr<capture::SourceReader> open_source_reader(const Config& config,
                                                           std::stop_token stop);

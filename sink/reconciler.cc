@@ -215,8 +215,10 @@ class Reconciler::Impl {
       }
     }
     ledger_.commit(true);
-    if (others) counts_.count_anew();
     others_looked_for_ = true;
+    if (!others) return true;
+    counts_.count_anew();
+    intake_.rescan();
     return true;
   }
 

@@ -14,7 +14,7 @@ int run_sync(const CommandLine& line, std::stop_token stop);
 int run_status(const CommandLine& line);
 int run_verify(const CommandLine& line, std::stop_token stop);
 int run_explain(const CommandLine& line, std::stop_token stop);
-int run_snapshot(const CommandLine& line, std::stop_token stop);
+int run_snapshot(const CommandLine& line);
 int run_replay(const CommandLine& line, std::stop_token stop);
 int run_log_show(const CommandLine& line, std::stop_token stop);
 int run_dead_letters_list(const CommandLine& line);

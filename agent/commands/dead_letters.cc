@@ -60,7 +60,7 @@ std::vector<state::DeadLetter> chosen(const CommandLine& line,
 }
 
 int request(const CommandLine& line, state::RequestKind kind) {
-  Config config = load_config(line.config);
+  Config config = load_config_as_read(line.config);
   state::StateDirectory directory = state::StateDirectory::look(config.state);
   std::vector<state::Request> requests;
   for (const state::DeadLetter& letter : chosen(line, directory)) {
@@ -81,7 +81,7 @@ int request(const CommandLine& line, state::RequestKind kind) {
 }  // namespace
 
 int run_dead_letters_list(const CommandLine& line) {
-  Config config = load_config(line.config);
+  Config config = load_config_as_read(line.config);
   state::StateDirectory directory = state::StateDirectory::look(config.state);
   auto letters = chosen(line, directory);
   if (line.json) {

@@ -227,7 +227,7 @@ void print(const Json& story) {
 }  // namespace
 
 int run_explain(const CommandLine& line, std::stop_token stop) {
-  Config config = load_checked_config(line.config, stop);
+  Config config = load_config_beside_replica(line.config, stop);
   state::StateDirectory directory = state::StateDirectory::look(config.state);
   if (::access(directory.replica().c_str(), R_OK) != 0 ||
       ::access(directory.ledger().c_str(), R_OK) != 0) {

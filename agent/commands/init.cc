@@ -68,26 +68,33 @@ int uninstall(const Config& config, std::stop_token stop) {
   return 0;
 }
 
-int install(const Config& config, std::stop_token stop) {
+void install_source(const Config& config, std::stop_token stop) {
+  open_source(config)->install(std::move(stop));
+  say(std::string("source: ") +
+      (config.source.type == SourceType::kSqlite ? "triggers are" : "publication and slot are") +
+      " in place at " + shown_source(config.source));
+}
+
+void install_target(const Config& config, std::stop_token stop) {
   // No agent may start between the making of a table and the note of it. Beside one that runs there
   // is no note: it goes without batches.
   std::optional<state::StateDirectory> owned;
   if (!state::StateDirectory::look(config.state).owner()) {
     owned.emplace(state::StateDirectory::own(config.state));
   }
-  open_source(config)->install(stop);
-  say(std::string("source: ") +
-      (config.source.type == SourceType::kSqlite ? "triggers are" : "publication and slot are") +
-      " in place at " + shown_source(config.source));
-  for (const std::string& text : make_log(config)) say("log: " + text);
-  auto made = open_target(config, stop)->create_missing([](const std::string& text) {
+  auto made = open_target(config, std::move(stop))->create_missing([](const std::string& text) {
     say("target: " + text);
   });
   if (made.empty()) say("target: all tables are there");
-  if (owned) {
-    remember_made_tables(config, *owned, made);
-    say("next: `tandem -c " + config.file + " run`");
-  }
+  if (owned) remember_made_tables(config, *owned, made);
+}
+
+int install(const Config& config, Role role, const std::stop_token& stop) {
+  if (role != Role::kApply) install_source(config, stop);
+  for (const std::string& text : make_log(config)) say("log: " + text);
+  if (role != Role::kCapture) install_target(config, stop);
+  say("next: `tandem -c " + config.file + " run" +
+      (role == Role::kAll ? "" : std::string(" --role ") + name_of(role)) + "`");
   return 0;
 }
 
@@ -100,9 +107,11 @@ int run_init(const CommandLine& line, std::stop_token stop) {
         "there is no config", line.config,
         "write a first one with `tandem init --source FILE_OR_URL`, or name one with -c");
   }
-  Config config = load_checked_config(line.config, stop);
-  if (line.uninstall) return uninstall(config, stop);
-  return install(config, stop);
+  const Role role = role_of(line.role);
+  const Config config = role == Role::kApply ? load_applied_config(line.config, stop)
+                                             : load_checked_config(line.config, stop);
+  if (stop.stop_requested()) return 0;
+  return line.uninstall ? uninstall(config, stop) : install(config, role, stop);
 }
 
 }  // namespace tandem::agent

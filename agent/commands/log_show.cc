@@ -22,7 +22,7 @@ void learn_from_replica(const state::StateDirectory& directory, RecordText& text
 }  // namespace
 
 int run_log_show(const CommandLine& line, std::stop_token stop) {
-  Config config = load_config(line.config);
+  Config config = load_config_as_read(line.config);
   state::StateDirectory directory = state::StateDirectory::look(config.state);
   if (!log_is_there(config, directory)) {
     throw state::Error("there is no log yet", config.state, "run `tandem run` first");

@@ -57,7 +57,7 @@ int replay_from_beginning(const Config& config) {
 }  // namespace
 
 int run_replay(const CommandLine& line, std::stop_token stop) {
-  Config config = load_checked_config(line.config, stop);
+  Config config = load_config_beside_replica(line.config, stop);
   if (line.from == "beginning") return replay_from_beginning(config);
   const state::Offset offset =
       parse_offset(line.from, "give `beginning`, or an offset as `tandem log show` prints them");

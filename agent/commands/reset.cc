@@ -3,12 +3,13 @@
 
 #include "agent/commands/commands.h"
 #include "agent/config.h"
+#include "agent/wiring.h"
 #include "state/state_directory.h"
 
 namespace tandem::agent {
 
 int run_reset(const CommandLine& line) {
-  Config config = load_config(line.config);
+  Config config = load_config_as_read(line.config);
   if (!line.confirm) {
     throw UsageError("reset deletes the log, the replica and the ledger", config.state,
                      "say `tandem reset --confirm`; the source and the target stay as they are, "

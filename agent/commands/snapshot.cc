@@ -9,8 +9,8 @@
 
 namespace tandem::agent {
 
-int run_snapshot(const CommandLine& line, std::stop_token stop) {
-  Config config = load_checked_config(line.config, stop);
+int run_snapshot(const CommandLine& line) {
+  Config config = load_config_as_read(line.config);
   std::vector<std::string> names;
   for (const capture::TableRequest& table : captured_tables(config)) names.push_back(table.name);
   if (std::find(names.begin(), names.end(), line.table) == names.end()) {

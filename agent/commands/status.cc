@@ -32,7 +32,7 @@ StatusReport whole_report(const Config& config) {
 }  // namespace
 
 int run_status(const CommandLine& line) {
-  const Config config = load_config(line.config);
+  const Config config = load_config_as_read(line.config);
   const StatusReport report = whole_report(config);
   std::fputs((line.json ? to_json(report) + "\n" : to_text(report)).c_str(), stdout);
   return report.dead_letters > 0 ? 3 : 0;

@@ -1,40 +1,47 @@
-"""Capture and apply in processes of their own, with nothing but the topic between them."""
+"""Capture and apply in processes of their own, with nothing but the topics between them."""
 
-import json
 import shutil
-import sqlite3
+import time
 
 import pytest
+from confluent_kafka import TopicPartition
 
 import oracle_chinook as oracle
-from deployment import CHINOOK_CONFIG, REPOSITORY
+from deployment import DIFFERENCES, FAILED, REPOSITORY, USAGE
 from eventually import eventually
-from kafka_log import through_kafka
-from workload_chinook import Application
+from workload_postgres import Crowd, prepare
 
 CHINOOK = REPOSITORY / "config" / "chinook-kafka.yaml"
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
+NO_TARGET = "http://127.0.0.1:1"
 
 
 class Apart:
-    """A pipeline of two deployments: one that captures, one that has no source."""
+    """A pipeline in parts: one that captures and has no target, one that applies and has no source."""
 
-    def __init__(self, deploy, source, dynamodb, topic, **options):
-        self.source, self.dynamodb = source, dynamodb
-        self.capture = deploy(source, config=CHINOOK, environment=topic, name="capture", **options)
-        self.apply = deploy(source, config=CHINOOK, endpoint=dynamodb.endpoint, environment={**topic, "DATABASE_URL": NOWHERE},
-                            name="apply", **options)
-        # The capture has no target: this one does not exist.
-        self.capture.environment["DYNAMODB_ENDPOINT"] = "http://127.0.0.1:1"
-        self.both = deploy(source, config=CHINOOK, endpoint=dynamodb.endpoint, environment=topic, name="both", **options)
-        self.both.init()
+    def __init__(self, deploy, source, dynamodb, topic):
+        self.deploy, self.source, self.dynamodb, self.topic = deploy, source, dynamodb, topic
+        self.capture = deploy(source, config=CHINOOK, endpoint=NO_TARGET, environment=topic, name="capture")
+        self.apply = self.another("apply")
+        deploy(source, config=CHINOOK, endpoint=dynamodb.endpoint, environment=topic, name="init").init()
+
+    def another(self, name, config=CHINOOK, **options):
+        environment = {**self.topic, "DATABASE_URL": NOWHERE}
+        return self.deploy(self.source, config=config, endpoint=self.dynamodb.endpoint, environment=environment,
+                           name=name, **options)
 
     def check(self):
-        oracle.check(self.source, self.dynamodb)
+        return oracle.check(self.source, self.dynamodb)
+
+    def captured(self):
+        return self.capture.run("run", "--once", "--role", "capture").expect()
+
+    def applied(self, by=None):
+        return (by or self.apply).run("run", "--once", "--role", "apply").expect()
 
     def sync(self):
-        self.capture.run("run", "--once", "--role", "capture").expect()
-        self.apply.run("run", "--once", "--role", "apply").expect()
+        self.captured()
+        self.applied()
         self.check()
 
 
@@ -44,19 +51,209 @@ def apart(deploy, small_pg_source, dynamodb, topic):
 
 
 def test_each_half_by_itself(apart):
-    done = apart.capture.run("run", "--once", "--role", "capture").expect()
+    done = apart.captured()
     assert "is in the log, up to offset" in done.out
-    assert {file.name for file in (apart.capture.state / "capture").iterdir()} <= {"lock", "inbox.db", "status.json"}
-    apart.apply.run("run", "--once", "--role", "apply").expect()
+    assert {file.name for file in apart.capture.state.iterdir()} == {"capture"}
+    made = {file.name for file in (apart.capture.state / "capture").iterdir()}
+    assert made == {"lock", "inbox.db", "status.json"}, "capture has no replica and no ledger"
+    apart.applied()
     apart.check()
     apart.source.execute("UPDATE artist SET name = 'told apart' WHERE artist_id = 1")
     apart.sync()
+
+
+def test_both_halves_beside_applications(apart, seed):
+    """And status on each side, and of both from where both have their state."""
+    prepare(apart.source)
+    crowd = Crowd(apart.source, seed, sessions=3)
+    apart.apply.state = apart.capture.state
+    apart.apply.environment["TANDEM_STATE"] = str(apart.capture.state)
+    apply = apart.apply.start("run", "--role", "apply", until_owned=False)
+    apply.wait_for_line("it is waited for")
+    capture = apart.capture.start("run", "--role", "capture", until_owned=False)
+    for _ in range(3):
+        crowd.burst(60)
+        crowd.migration()
+    crowd.close()
+
+    def level():
+        status = apart.capture.run("status", "--json").expect().json
+        return status["in_sync"] and status["role"] == "all" and apart.check()
+
+    def settled():
+        try:
+            return level()
+        except AssertionError:
+            return False
+
+    eventually(settled, 60, "the target has what the applications wrote", alive=apply.alive)
+    capture.alive()
+    text = apart.apply.run("status").expect().out
+    assert "source and target are level" in text and "0 records (0 B) behind" in text
+    capture.stop()
+    status = apart.apply.run("status", "--json").expect().json
+    assert (status["role"], status["level"], status["in_sync"]) == ("apply", True, False)
+    assert status["replica"]["lag_offsets"] == 0 and status["replica"]["lag_bytes"] == 0
+    assert "the target has all of the log" in apart.apply.run("status").expect().out
+    apply.stop()
+    apart.check()
+
+
+def test_status_of_a_capture_alone_and_lag(apart):
+    apart.sync()
+    capture = apart.capture.start("run", "--role", "capture", until_owned=False)
+    apart.source.execute("UPDATE track SET milliseconds = milliseconds + 1")
+
+    def caught_up():
+        status = apart.capture.run("status", "--json").expect().json
+        return status["role"] == "capture" and status["level"]
+
+    eventually(caught_up, 30, "the capture has all", alive=capture.alive)
+    assert "the log has all of the source" in apart.capture.run("status").expect().out
+    behind = apart.apply.run("status", "--json").expect().json["replica"]
+    tracks = apart.source.query("SELECT count(*) FROM track")[0][0]
+    assert behind["lag_offsets"] > tracks and behind["lag_bytes"] > 100 * tracks, behind
+    capture.stop()
 
 
 def test_an_apply_without_its_state_folds_anew_and_writes_nothing(apart, proxy):
     apart.sync()
     shutil.rmtree(apart.apply.state)
     apart.apply.environment["DYNAMODB_ENDPOINT"] = proxy.endpoint
-    apart.apply.run("run", "--once", "--role", "apply").expect()
+    apart.applied()
     assert proxy.writes == 0, proxy.counts
     apart.check()
+
+
+def test_the_older_of_two_that_apply_is_fenced(apart):
+    apart.sync()
+    first = apart.apply.start("run", "--role", "apply")
+    first.wait_for_line("level")
+    second = apart.another("second").start("run", "--role", "apply")
+    second.wait_for_line("level")
+    apart.source.execute("UPDATE artist SET name = 'whoever' WHERE artist_id < 5")
+    apart.captured()
+    assert first.wait(30) == FAILED
+    assert "another agent writes to this target since" in first.output()
+    eventually(lambda: equal(apart), 30, "the second writes", alive=second.alive)
+    second.stop()
+
+
+def equal(apart):
+    try:
+        return apart.check()
+    except AssertionError:
+        return False
+
+
+def test_one_that_applies_in_turn_with_another_trusts_no_ledger(apart):
+    """What stands at the target is not what its own ledger says: the other one wrote it."""
+    def name(text):
+        apart.source.execute("UPDATE artist SET name = %s WHERE artist_id = 1", (text,))
+        apart.captured()
+
+    other = apart.another("other")
+    apart.sync()
+    name("told by another")
+    apart.applied(other)
+    apart.check()
+    name("AC/DC")
+    apart.applied()
+    apart.check()
+    name("told by another once more")
+    apart.applied()
+    name("told by another")
+    apart.applied(other)
+    apart.check()
+
+
+def test_a_zombie_that_applies_sends_nothing_more(apart):
+    apart.sync()
+    first = apart.apply.start("run", "--role", "apply")
+    first.wait_for_line("level")
+    first.pause()
+    apart.source.execute("UPDATE artist SET name = 'of the zombie' WHERE artist_id = 1")
+    apart.captured()
+    apart.source.execute("UPDATE artist SET name = 'of the living' WHERE artist_id = 1")
+    apart.captured()
+    apart.applied(apart.another("second"))
+    apart.check()
+    first.resume()
+    assert first.wait(30) == FAILED
+    apart.check()
+
+
+def test_several_that_apply_other_documents(apart):
+    """Each has a name and documents of its own; one capture writes for all of them."""
+    text = CHINOOK.read_text()
+    start, end = text.index("documents:"), text.index("  album:")
+    config = text[:start] + text[start:end]
+    config = config.replace("name: chinook-kafka", "name: only-artists").replace("MusicCatalog", "Artists")
+    others = [line for line in ("CustomerOrders", "Playlists", "EmployeeManagement")]
+    assert all(name in config for name in others)
+    apart.sync()
+    artists = apart.another("artists", config=config)
+    artists.run("init", "--role", "apply").expect()
+    apart.applied(artists)
+    found = apart.dynamodb.client.scan(TableName="Artists")["Items"]
+    assert len(found) == apart.source.query("SELECT count(*) FROM artist")[0][0]
+    apart.source.execute("UPDATE artist SET name = 'seen by both' WHERE artist_id = 1")
+    apart.sync()
+    apart.applied(artists)
+    names = {item["Name"]["S"] for item in apart.dynamodb.client.scan(TableName="Artists")["Items"]}
+    assert "seen by both" in names
+    apart.dynamodb.client.delete_table(TableName="Artists")
+
+
+def test_an_apply_asks_for_what_retention_has_cut(apart, kafka):
+    """By the control topic, once, and said on both sides."""
+    apart.sync()
+    apart.source.execute("UPDATE artist SET name = 'lost by the log' WHERE artist_id = 1")
+    apart.source.execute("DELETE FROM playlist_track WHERE track_id = 1")
+    done = apart.captured()
+    end = int(done.out.split()[-1])
+    name = apart.topic["KAFKA_TOPIC"]
+    kafka.admin.delete_records([TopicPartition(name, 0, end)])[TopicPartition(name, 0)].result(30)
+    for agent in range(2):
+        apply = apart.apply.start("run", "--role", "apply")
+        apply.wait_for_line("records to fold")
+        asked = "so capture is asked to read everything again" in apply.output()
+        assert asked == (agent == 0), "asked once"
+        apply.stop()
+    capture = apart.capture.start("run", "--role", "capture", until_owned=False)
+    capture.wait_for_line("pipeline chinook-kafka asks for everything to be read again")
+    apply = apart.apply.start("run", "--role", "apply")
+    eventually(lambda: equal(apart), 60, "the target is right again", alive=apply.alive)
+    apply.stop()
+    capture.stop()
+    assert capture.output().count("asks for everything") == 1
+    # It is not asked for once more.
+    apart.sync()
+
+
+def test_a_snapshot_that_an_apply_asks_for(apart):
+    apart.sync()
+    apart.apply.run("snapshot", "artist").expect()
+    apply = apart.apply.start("run", "--role", "apply")
+    apply.wait_for_line("level")
+    apply.stop()
+    apart.captured()
+    shown = apart.apply.run("log", "show", "--table", "artist", "--json").expect().out
+    assert shown.count('"record":"chunk"') == 2, shown
+    apart.captured()
+    again = apart.apply.run("log", "show", "--table", "artist", "--json").expect().out
+    assert again.count('"record":"chunk"') == 2
+
+
+def test_mistakes_are_said(apart):
+    embedded = (REPOSITORY / "config" / "chinook-postgres.yaml").read_text()
+    for role in ("capture", "apply"):
+        refused = apart.deploy(apart.source, config=embedded, name=f"embedded-{role}")
+        assert "kafka" in refused.run("run", "--role", role).expect(USAGE).err
+    apart.captured()
+    wrong = CHINOOK.read_text().replace('Name: "{name}"', 'Name: "{nam}"', 1)
+    assert "did you mean name" in apart.another("wrong", config=wrong).run("run", "--role", "apply").expect(USAGE).err
+    missing = CHINOOK.read_text().replace("root: artist", "root: painter", 1)
+    agent = apart.another("missing", config=missing).start("run", "--role", "apply", until_owned=False)
+    agent.wait_for_line("the log does not tell of painter yet")
+    agent.stop()
