@@ -19,28 +19,29 @@ ApplySide::ApplySide(const Config& config, const state::StateDirectory& director
       ledger_(directory.ledger(), log.identity()),
       documents_(config.documents, config.target.tables),
       relations_(documents_),
-      reconciler_(directory.replica(), ledger_, claimed_target(), documents_, reconciler_options()),
+      claimed_(claim()),
+      reconciler_(directory.replica(), ledger_, *target_, documents_, reconciler_options()),
       fold_(log, relations_, fold_options(directory)) {}
 
-// The target for one who may use it: nothing is read there or sent before the claim. An agent that
-// lost it by that may go on until its lease has run out. That is waited for, twice as long for what
-// is on its way, so that all it sends comes before whatever we read and send.
-sink::Target& ApplySide::claimed_target() {
+// Nothing is read at the target or sent there before the claim. An agent that lost it by that may go
+// on until its lease has run out. That is waited for, twice as long for what is on its way, so that
+// all it sends comes before whatever we read and send.
+TargetOwner::Claimed ApplySide::claim() {
   for (const sink::TargetFinding& finding : target_->check(sink::CheckDepth::kDescriptions)) {
     if (!finding.ok) throw state::Error(finding.text, finding.subject, finding.advice);
   }
   bool took_over = options_.source.claim && options_.source.claim();
+  TargetOwner::Claimed claimed;
   if (options_.control != nullptr) {
-    owner_.emplace(*options_.control, config_.name);
-    claimed_ = owner_->claim();
-    took_over = took_over || claimed_.took_over;
+    claimed = owner_.emplace(*options_.control, config_.name).claim();
+    took_over = took_over || claimed.took_over;
   }
   if (took_over) std::this_thread::sleep_for(2 * sink::kLease);
   if (!options_.source.began_at) {
     // What another agent wrote, it had from the log as far as it went before our claim.
     began_at_ = state::Version{log_.read_tail().epoch, log_.next()};
   }
-  return *target_;
+  return claimed;
 }
 
 sink::ReconcilerOptions ApplySide::reconciler_options() {

@@ -58,7 +58,7 @@ class ApplySide {
   void confirm_ownership();
 
  private:
-  sink::Target& claimed_target();
+  TargetOwner::Claimed claim();
   void report_late_writes();
   FoldWorker::Options fold_options(const state::StateDirectory& directory);
   sink::ReconcilerOptions reconciler_options();
@@ -72,8 +72,8 @@ class ApplySide {
   sink::DocumentSet documents_;
   sink::Relations relations_;
   std::optional<TargetOwner> owner_;
-  TargetOwner::Claimed claimed_;
   std::optional<state::Version> began_at_;  // where no source is
+  const TargetOwner::Claimed claimed_;
   sink::Reconciler reconciler_;
   FoldWorker fold_;
 };

@@ -20,6 +20,8 @@ using std::chrono::steady_clock;
 // So many messages are read of the end first, and eight times as many each time after.
 constexpr Offset kEnd = 64;
 constexpr std::size_t kMessagesARead = 1000;
+// How old an answer to where the topic begins and ends may be.
+constexpr milliseconds kOldestStart{1000}, kOldestEnd{50};
 // How long a broker may take to give what it said it has.
 constexpr std::chrono::seconds kPatience{60};
 
@@ -112,6 +114,8 @@ std::optional<KafkaLog::Tail> KafkaLog::read_end(Offset from, const KafkaConsume
     batch = std::make_unique<Batch>();
   };
   read_messages(consumer_, from, range.next, where(), [&](const KafkaConsumer::Read& read) {
+    ++met_messages_;
+    met_bytes_ += read.message.key.value_or("").size() + read.message.value.value_or("").size();
     if (reader.read(read.message, read.offset, *batch)) return;
     look();
     reader.read(read.message, read.offset, *batch);
@@ -194,6 +198,8 @@ void KafkaLog::write(const std::shared_ptr<Batch>& batch) {
     producer_.reset();
     throw;
   }
+  met_messages_ += messages.size();
+  met_bytes_ += bytes - batch->records.size() * sizeof(Record);
   const Offset from = offsets.front();
   next_ = offsets.back() + 1;
   batch->epoch = epoch_;
@@ -224,13 +230,31 @@ std::unique_ptr<LogReader> KafkaLog::reader(Offset from) {
 
 Offset KafkaLog::first() {
   std::lock_guard lock(mutex_);
-  return consumer_.range().first;
+  return range(kOldestStart).first;
 }
 
 Offset KafkaLog::next() {
   if (recent_) return recent_->next();
   std::lock_guard lock(mutex_);
-  return consumer_.range().next;
+  return range(kOldestEnd).next;
+}
+
+std::uint64_t KafkaLog::size_bytes() {
+  std::lock_guard lock(mutex_);
+  const KafkaConsumer::Range& kept = range(kOldestStart);
+  const double average = static_cast<double>(met_bytes_) /
+                         static_cast<double>(std::max<std::uint64_t>(1, met_messages_));
+  return static_cast<std::uint64_t>(average * static_cast<double>(kept.next - kept.first));
+}
+
+// Asking costs a round trip, and whoever writes waits meanwhile.
+const KafkaConsumer::Range& KafkaLog::range(milliseconds oldest) {
+  const auto now = steady_clock::now();
+  if (range_at_ == steady_clock::time_point() || now - range_at_ > oldest) {
+    range_ = consumer_.range();
+    range_at_ = now;
+  }
+  return range_;
 }
 
 }  // namespace tandem::state

@@ -44,7 +44,8 @@ class KafkaLog : public ChangeLog {
   Offset next() override;
   /// The topic's own retention lets go.
   void prune(Offset /*needed_from*/) override {}
-  std::uint64_t size_bytes() override { return 0; }
+  /// About: as many messages as there are, of the size of those that were met.
+  std::uint64_t size_bytes() override;
 
  private:
   struct Tail {
@@ -57,6 +58,7 @@ class KafkaLog : public ChangeLog {
   void begin_topic();
   void write(const std::shared_ptr<Batch>& batch);
   void look_between(Offset from, Offset to);
+  const KafkaConsumer::Range& range(std::chrono::milliseconds oldest);
 
   const KafkaLogOptions options_;
   std::mutex mutex_;  // guards the members below but for recent_, which guards itself
@@ -67,6 +69,9 @@ class KafkaLog : public ChangeLog {
   std::uint64_t epoch_ = 0;  // 0: to be claimed
   Offset next_ = 0;          // where our next message must come to lie
   std::string identity_;
+  KafkaConsumer::Range range_;  // as it was at...
+  std::chrono::steady_clock::time_point range_at_;
+  std::uint64_t met_messages_ = 0, met_bytes_ = 0;
   std::shared_ptr<RecentBatches> recent_;  // null: not opened to write
 };
 

@@ -1,13 +1,12 @@
 """Capture and apply in processes of their own, with nothing but the topics between them."""
 
 import shutil
-import time
 
 import pytest
 from confluent_kafka import TopicPartition
 
 import oracle_chinook as oracle
-from deployment import DIFFERENCES, FAILED, REPOSITORY, USAGE
+from deployment import FAILED, REPOSITORY, USAGE
 from eventually import eventually
 from workload_postgres import Crowd, prepare
 
@@ -69,7 +68,7 @@ def test_both_halves_beside_applications(apart, seed):
     apart.apply.state = apart.capture.state
     apart.apply.environment["TANDEM_STATE"] = str(apart.capture.state)
     apply = apart.apply.start("run", "--role", "apply", until_owned=False)
-    apply.wait_for_line("it is waited for")
+    apply.wait_for_line("yet: start the capture")
     capture = apart.capture.start("run", "--role", "capture", until_owned=False)
     for _ in range(3):
         crowd.burst(60)
