@@ -1,14 +1,16 @@
-"""From commit to item: how long after its commit at the source a change stands in a local target.
+"""From commit to item: how long after its commit at the source a change stands in a local target, or
+wherever else it is watched for.
 
 The source is what `connect` makes of it: called in the writer's process, it returns a function that
-commits one update, of the number and the row it is given. `attribute` is where items show the number.
+commits one update, of the number and the row it is given. `watch` runs in a process of its own: it
+sets `ready`, and puts into `results` when it first saw each number.
 
 A writer process commits single-row updates at an even rate, each with a number of its own in the
-row, and remembers when each commit returned. A reader process watches the target's file and
-remembers when it first saw each number in an item. Both read CLOCK_MONOTONIC, which is one for the
-machine. The reader looks every 0.3 ms, so that much is the figure's grain.
+row, and remembers when each commit returned. Both read CLOCK_MONOTONIC, which is one for the
+machine.
 """
 
+import functools
 import json
 import multiprocessing
 import sqlite3
@@ -45,7 +47,13 @@ def writer(connect, rows, rate, changes, results):
     results.put((committed, changes / (time.monotonic() - start)))
 
 
-def reader(path, attribute, changes, ready, results):
+def local_target(path, attribute):
+    """A `watch` for the items of a local target, whose `attribute` is the number. It looks every
+    0.3 ms, so that much is the figure's grain."""
+    return functools.partial(_watch_items, path, attribute)
+
+
+def _watch_items(path, attribute, changes, ready, results):
     database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=30)
     seen = [None] * changes
     offset = database.execute('SELECT max("offset") FROM items').fetchone()[0]
@@ -73,13 +81,13 @@ def reader(path, attribute, changes, ready, results):
     results.put(seen)
 
 
-def measure(connect, target, attribute, rows, rate, changes):
-    """Milliseconds from commit to item, sorted; how many changes a newer one of the same row
-    overtook; and the rate that the writer reached."""
+def measure(connect, watch, rows, rate, changes):
+    """Milliseconds from commit to where it is watched for, sorted; how many changes were not seen,
+    as a newer one of the same row overtook them; and the rate that the writer reached."""
     context = multiprocessing.get_context("fork")
     written, read = context.Queue(), context.Queue()
     ready = context.Event()
-    watching = context.Process(target=reader, args=(target, attribute, changes, ready, read))
+    watching = context.Process(target=watch, args=(changes, ready, read))
     watching.start()
     ready.wait(30)
     writing = context.Process(target=writer, args=(connect, rows, rate, changes, written))
@@ -90,7 +98,7 @@ def measure(connect, target, attribute, rows, rate, changes):
     watching.join()
     took = sorted((at - done) * 1000 for done, at in zip(committed, seen) if at is not None)
     if not took:
-        raise SystemExit("no change arrived at the target")
+        raise SystemExit("no change arrived")
     return took, changes - len(took), reached
 
 

@@ -1,11 +1,12 @@
-// Capture of PostgreSQL alone: the slot's stream, or a snapshot, into a log that drops everything
-// or into the embedded log.
+// Capture of PostgreSQL alone: the slot's stream, or a snapshot, into a log that drops everything,
+// into the embedded log, or into a Kafka topic.
 //
-// Usage: bench_postgres_capture URL SLOT PUBLICATION TABLE FILE snapshot
-//        bench_postgres_capture URL SLOT PUBLICATION TABLE FILE stream|stream-null CHANGES
-// Prints one JSON object. A stream goes on behind a snapshot of the same slot and publication,
-// whose log is FILE: into that log, or into one that begins where it ends and keeps nothing. A
-// stream is never confirmed, so the slot can be read again.
+// Usage: bench_postgres_capture URL SLOT PUBLICATION TABLE LOG snapshot
+//        bench_postgres_capture URL SLOT PUBLICATION TABLE LOG stream|stream-null CHANGES
+// LOG is the embedded log's file, or kafka:BROKERS/TOPIC. Prints one JSON object. A stream goes on
+// behind a snapshot of the same slot and publication, whose log is LOG: into that log, or into one
+// that begins where it ends and keeps nothing. A stream is never confirmed, so the slot can be read
+// again.
 #include <sys/resource.h>
 
 #include <atomic>
@@ -22,6 +23,7 @@
 #include "capture/postgres/postgres_source.h"
 #include "capture/publisher.h"
 #include "state/embedded_log.h"
+#include "state/kafka_log.h"
 #include "state/rest.h"
 
 namespace {
@@ -93,6 +95,24 @@ class Measured : public capture::Source {
   const bool stream_;
 };
 
+constexpr char kKafka[] = "kafka:";
+
+std::unique_ptr<state::ChangeLog> open_log(const std::string& name, const std::string& what) {
+  if (name.starts_with(kKafka)) {
+    const std::size_t slash = name.rfind('/');
+    state::KafkaLogOptions options;
+    options.kafka.brokers =
+        name.substr(std::string(kKafka).size(), slash - std::string(kKafka).size());
+    options.kafka.topic = name.substr(slash + 1);
+    options.origin = {"postgresql", "bench", "bench", "bench"};
+    return std::make_unique<state::KafkaLog>(options);
+  }
+  if (what == "stream-null") {
+    return std::make_unique<NullLog>(*state::EmbeddedLog::open_read_only(name));
+  }
+  return std::make_unique<state::EmbeddedLog>(name, state::EmbeddedLogOptions{});
+}
+
 double seconds(const timeval& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
 }
@@ -107,12 +127,7 @@ int run(const std::vector<std::string>& arguments) {
   options.slot = arguments.at(1);
   options.publication = arguments.at(2);
   Measured source(capture::open_postgres_source(options, {{arguments.at(3), {}, true}}), stream);
-  std::unique_ptr<state::ChangeLog> log;
-  if (what == "stream-null") {
-    log = std::make_unique<NullLog>(*state::EmbeddedLog::open_read_only(arguments.at(4)));
-  } else {
-    log = std::make_unique<state::EmbeddedLog>(arguments.at(4), state::EmbeddedLogOptions{});
-  }
+  const std::unique_ptr<state::ChangeLog> log = open_log(arguments.at(4), what);
   capture::Publisher publisher(source, *log, {});
   const auto began = steady_clock::now();
   std::stop_source stop;

@@ -143,8 +143,9 @@ def commit_to_item(bench):
 
         with stage.Agent(config) as agent:
             start, cpu = time.monotonic(), stage.cpu_of(agent.pid)
-            took, overtaken, reached = latency.measure(connect, target, "status", rows, 1_000,
-                                                       bench.size("changes"))
+            took, overtaken, reached = latency.measure(
+                connect, latency.local_target(target, "status"), rows, 1_000,
+                bench.size("changes"))
             busy = (stage.cpu_of(agent.pid) - cpu) / (time.monotonic() - start)
     bench.add("PostgreSQL: commit to item, p50", latency.percentile(took, 50), "ms", 10, False, 2)
     bench.add("PostgreSQL: commit to item, p99", latency.percentile(took, 99), "ms", 40, False, 2)

@@ -1,8 +1,8 @@
 """./dev bench [PART…] [--full] [--repeat N] [--json FILE]: what Tandem costs, beside what the same
-machine's SQLite, PostgreSQL and boto3 do in the same run.
+machine's SQLite, PostgreSQL, boto3 and Debezium do in the same run.
 
-Parts: sync write latency fold triggers memory postgres postgres_latency postgres_memory (all if none
-is named). Sizes are small by default, some minutes in all; --full takes the sizes that
+Parts: sync write latency fold triggers memory postgres postgres_latency postgres_memory kafka
+kafka_latency (all if none is named). Sizes are small by default, some minutes in all; --full takes the sizes that
 docs/benchmarks.md reports. Each measurement runs --repeat times and the median is shown, with the
 range where it is wide.
 """
@@ -19,6 +19,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import kafka_parts
 import latency
 import postgres_parts
 import stage
@@ -167,8 +168,8 @@ class Bench:
         with stage.Agent(config) as agent:
             start, cpu = time.monotonic(), stage.cpu_of(agent.pid)
             took, overtaken, reached = latency.measure(
-                latency.sqlite_account(folder / "source.db"), target, "version", rows, 1_000,
-                self.size("changes"))
+                latency.sqlite_account(folder / "source.db"),
+                latency.local_target(target, "version"), rows, 1_000, self.size("changes"))
             busy = (stage.cpu_of(agent.pid) - cpu) / (time.monotonic() - start)
         self.add("commit to item, p50", latency.percentile(took, 50), "ms", 5, False, 2)
         self.add("commit to item, p99", latency.percentile(took, 99), "ms", 25, False, 2)
@@ -231,8 +232,14 @@ class Bench:
     def postgres_memory(self):
         postgres_parts.memory(self)
 
+    def kafka(self):
+        kafka_parts.capture(self)
+
+    def kafka_latency(self):
+        kafka_parts.commit_to_record(self)
+
     PARTS = ("sync", "write", "latency", "fold", "triggers", "memory", "postgres",
-             "postgres_latency", "postgres_memory")
+             "postgres_latency", "postgres_memory", "kafka", "kafka_latency")
 
 
 def run(*command):

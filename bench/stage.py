@@ -215,6 +215,22 @@ class NullEndpoint:
         self.process.communicate()
 
 
+class Beside:
+    """A program beside the measurement; it is killed at the end of the block."""
+
+    def __init__(self, *command):
+        self.command = [str(word) for word in command]
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
+        self.pid = self.process.pid
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
 class Agent:
     """`tandem run` beside the measurement, until the block ends."""
 

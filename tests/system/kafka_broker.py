@@ -56,6 +56,8 @@ def home():
 class KafkaBroker:
     """`advertised`: the port that clients are sent to, a proxy's perhaps."""
 
+    jvm = JVM
+
     def __init__(self, directory, advertised=None):
         self.directory = pathlib.Path(directory)
         self.port, controller = free_port(), free_port()
@@ -71,7 +73,7 @@ class KafkaBroker:
 
     def _java(self, *arguments):
         return [str(argument) for argument in (
-            "java", *JVM, f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}", f"-Dkafka.log={self.log}",
+            "java", *self.jvm, f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}", f"-Dkafka.log={self.log}",
             "-cp", f"{home()}/*", *arguments)]
 
     def start(self):
