@@ -1,5 +1,5 @@
 """From PostgreSQL into Kafka, measured beside Debezium's connector in the same run: the same server,
-the same changes, the same broker. And from Kafka on: the time from commit to record."""
+the same changes, the same broker. The time from commit to record, and a first sync out of a topic."""
 
 import contextlib
 import functools
@@ -37,6 +37,31 @@ def capture(bench):
     with servers(bench.size("pg_rows")) as (database, broker):
         if database:
             _capture(bench, database, broker)
+
+
+def apply(bench):
+    """The first sync out of a topic, by an agent that only applies, into the null endpoint."""
+    rows, folder = bench.size("pg_rows"), bench.folder()
+    with servers(rows) as (database, broker):
+        if not database:
+            return
+        with stage.NullEndpoint() as endpoint:
+            config = stage.write_config(
+                folder, {"type": "dynamodb", "endpoint": endpoint.url},
+                {"type": "postgres", "url": database.url}, postgres_server.TABLE,
+                {"type": "kafka", "brokers": broker.address, "topic": "apply"})
+            stage.tandem(config, "init")
+            stage.tandem(config, "run", "--once", "--role", "capture")
+            broker_cpu = broker.cpu()
+            sync = stage.tandem(config, "run", "--once", "--role", "apply")
+            broker_cpu = broker.cpu() - broker_cpu
+    if f"{rows:,} items are right at the target: {rows:,} written" not in sync.output:
+        raise SystemExit(f"{rows:,} items were expected, not: {sync.output}")
+    bench.add("Kafka: first sync out of a topic", rows / sync.seconds, "items/s")
+    bench.add("  agent's CPU", sync.cpu / rows * 1e5, "s per 100k items", digits=2)
+    bench.add("  of it the busiest thread's", sync.busiest / rows * 1e5, "s", digits=2)
+    bench.add("  broker's CPU", broker_cpu / rows * 1e5, "s per 100k items", digits=2)
+    bench.add("  highest memory", sync.memory, "MiB")
 
 
 def _capture(bench, database, broker):

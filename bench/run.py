@@ -2,7 +2,7 @@
 machine's SQLite, PostgreSQL, boto3 and Debezium do in the same run.
 
 Parts: sync write latency fold triggers memory postgres postgres_latency postgres_memory kafka
-kafka_latency (all if none is named). Sizes are small by default, some minutes in all; --full takes the sizes that
+kafka_latency kafka_apply (all if none is named). Sizes are small by default, some minutes in all; --full takes the sizes that
 docs/benchmarks.md reports. Each measurement runs --repeat times and the median is shown, with the
 range where it is wide.
 """
@@ -238,8 +238,11 @@ class Bench:
     def kafka_latency(self):
         kafka_parts.commit_to_record(self)
 
+    def kafka_apply(self):
+        kafka_parts.apply(self)
+
     PARTS = ("sync", "write", "latency", "fold", "triggers", "memory", "postgres",
-             "postgres_latency", "postgres_memory", "kafka", "kafka_latency")
+             "postgres_latency", "postgres_memory", "kafka", "kafka_latency", "kafka_apply")
 
 
 def run(*command):

@@ -70,7 +70,7 @@ def sqlite_rates(path, rows, scratch):
     return scan, upsert
 
 
-def write_config(folder, target, source=None, root="Account"):
+def write_config(folder, target, source=None, root="Account", log=None):
     """A pipeline of one flat document over `root`; all of these are the config's own sections."""
     config = {
         "source": source or {"type": "sqlite", "path": str(folder / "source.db")},
@@ -79,6 +79,8 @@ def write_config(folder, target, source=None, root="Account"):
         "documents": {"account": {"table": "Accounts", "root": root,
                                   "item": {"PK": "ACCOUNT#{id}", "$columns": "all"}}},
     }
+    if log:
+        config["log"] = log
     path = folder / "bench.yaml"
     path.write_text(json.dumps(config, indent=1))
     return path
