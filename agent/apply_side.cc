@@ -23,9 +23,9 @@ ApplySide::ApplySide(const Config& config, const state::StateDirectory& director
       reconciler_(directory.replica(), ledger_, *target_, documents_, reconciler_options()),
       fold_(log, relations_, fold_options(directory)) {}
 
-// Nothing is read at the target or sent there before the claim. An agent that lost it by that may go
-// on until its lease has run out. That is waited for, twice as long for what is on its way, so that
-// all it sends comes before whatever we read and send.
+// Nothing is read at the target or sent there before the claim. An agent that lost it by that may
+// go on until its lease has run out. That is waited for, twice as long for what is on its way, so
+// that all it sends comes before whatever we read and send.
 TargetOwner::Claimed ApplySide::claim() {
   for (const sink::TargetFinding& finding : target_->check(sink::CheckDepth::kDescriptions)) {
     if (!finding.ok) throw state::Error(finding.text, finding.subject, finding.advice);

@@ -74,6 +74,12 @@ void add_commands(CLI::App& app, CommandLine& line) {
   snapshot->add_option("TABLE", line.table, "The source table")->required();
   chooses(snapshot, line, "snapshot");
 
+  CLI::App* state = app.add_subcommand(
+      "snapshot-state", "Copy the replica into one file, or put such a copy in its place");
+  state->add_option("FILE", line.file, "The file")->required();
+  state->add_flag("--restore", line.restore, "Continue from the copy in this file");
+  chooses(state, line, "snapshot-state");
+
   CLI::App* replay =
       app.add_subcommand("replay", "Drive the log through fold and reconciler again");
   replay->add_option("--from", line.from, "beginning, or an offset")->required();

@@ -33,6 +33,8 @@ struct CommandLine {
   std::vector<std::string> key;
   std::string document;  // dead-letters
   std::string from;      // replay, log show
+  std::string file;      // snapshot-state
+  bool restore = false;  // snapshot-state
 };
 
 /// Wrong usage that only shows once the command looks closer: exit status 2.

@@ -83,12 +83,14 @@ void ControlWorker::note_done() {
   noted_ = std::max(noted_, upto);
 }
 
-std::vector<std::string> waiting_gaps(const std::vector<state::ControlRecord>& records) {
-  std::vector<std::string> pipelines;
-  for (const state::ControlRecord& record : waiting(records)) {
-    if (record.kind == state::ControlKind::kGap) pipelines.push_back(record.pipeline);
+bool ask_for_gap(state::ControlTopic& control, const std::string& pipeline,
+                 const std::string& reason) {
+  for (const state::ControlRecord& record : waiting(control.read())) {
+    if (record.kind == state::ControlKind::kGap && record.pipeline == pipeline) return false;
   }
-  return pipelines;
+  log_warning(reason + ", so capture is asked to read everything again");
+  control.append({state::ControlKind::kGap, pipeline, "", reason, 0, 0});
+  return true;
 }
 
 }  // namespace tandem::agent

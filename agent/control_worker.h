@@ -38,7 +38,9 @@ class ControlWorker {
   std::map<state::Offset, bool> requests_;  // handed over: is it done? Guarded by mutex_
 };
 
-/// The gaps that were asked for and not done yet, by pipeline.
-std::vector<std::string> waiting_gaps(const std::vector<state::ControlRecord>& records);
+/// Asks capture to read everything again for the pipeline, unless it has been asked to already and
+/// has not done it yet. Returns whether it asked.
+bool ask_for_gap(state::ControlTopic& control, const std::string& pipeline,
+                 const std::string& reason);
 
 }  // namespace tandem::agent

@@ -24,6 +24,7 @@ int dispatch(const CommandLine& line, std::stop_token stop) {
   if (command == "verify") return agent::run_verify(line, stop);
   if (command == "explain") return agent::run_explain(line, stop);
   if (command == "snapshot") return agent::run_snapshot(line);
+  if (command == "snapshot-state") return agent::run_snapshot_state(line);
   if (command == "replay") return agent::run_replay(line, stop);
   if (command == "log show") return agent::run_log_show(line, stop);
   if (command == "dead-letters list") return agent::run_dead_letters_list(line);

@@ -105,12 +105,7 @@ class Pipeline::Impl {
     }
     // Behind a gap that capture has been asked for before, or that it met itself, all is well.
     fold_from_ = log_->first();
-    const std::vector<std::string> waiting = waiting_gaps(control_->read());
-    if (std::find(waiting.begin(), waiting.end(), config_.name) != waiting.end() || has_gap()) {
-      return;
-    }
-    log_warning(hole_ + ", so capture is asked to read everything again");
-    control_->append({state::ControlKind::kGap, config_.name, "", hole_, 0, 0});
+    if (!has_gap()) ask_for_gap(*control_, config_.name, hole_);
   }
 
   bool has_gap() {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <variant>
 
+#include "agent/control_worker.h"
 #include "agent/log.h"
 #include "state/replica.h"
 
@@ -34,7 +35,7 @@ std::string text_of(const std::set<std::string>& missing) {
 
 }  // namespace
 
-ToldTables tables_of_log(const Config& config, state::ChangeLog& log,
+ToldTables tables_of_log(const Config& config, state::ChangeLog& log, state::ControlTopic& control,
                          const state::StateDirectory& directory, std::stop_token stop) {
   ToldTables told;
   read_replica(directory, log.identity(), told);
@@ -44,11 +45,15 @@ ToldTables tables_of_log(const Config& config, state::ChangeLog& log,
   }
   if (missing.empty()) return told;
   const auto began = std::chrono::steady_clock::now();
-  bool said = false;
-  auto reader = log.reader(log.first());
+  bool said = false, asked = false;
+  const state::Offset first = log.first();
+  auto reader = log.reader(first);
   while (!missing.empty() && !stop.stop_requested()) {
     auto batch = reader->next(kWait, stop);
     if (batch == nullptr) {
+      if (first > state::kFirstOffset && !std::exchange(asked, true)) {
+        ask_for_gap(control, config.name, "the log no longer holds what tables there are");
+      }
       if (said || std::chrono::steady_clock::now() - began < kPatience) continue;
       log_warning("the log does not tell of " + text_of(missing) +
                   " yet: start the capture, whose config has to have documents that read it");

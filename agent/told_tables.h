@@ -10,6 +10,7 @@
 
 #include "agent/config.h"
 #include "state/change_log.h"
+#include "state/control_topic.h"
 #include "state/state_directory.h"
 
 namespace tandem::agent {
@@ -17,8 +18,9 @@ namespace tandem::agent {
 using ToldTables = std::map<std::string, state::TableSchema>;
 
 /// Those that the config's documents read. Waits for a capture that has not told of all of them
-/// yet; incomplete if stopped.
-ToldTables tables_of_log(const Config& config, state::ChangeLog& log,
+/// yet, and asks it to by the control topic where what it told is gone by retention; incomplete if
+/// stopped.
+ToldTables tables_of_log(const Config& config, state::ChangeLog& log, state::ControlTopic& control,
                          const state::StateDirectory& directory, std::stop_token stop);
 
 }  // namespace tandem::agent

@@ -119,8 +119,8 @@ Config load_config_as_read(const std::string& path) { return read_without_source
 Config load_config_beside_replica(const std::string& path, std::stop_token stop) {
   const Config config = read_without_source(path);
   const state::StateDirectory directory = state::StateDirectory::look(config.state);
-  const bool applied = config.log.type == LogType::kKafka &&
-                       ::access(directory.replica().c_str(), R_OK) == 0;
+  const bool applied =
+      config.log.type == LogType::kKafka && ::access(directory.replica().c_str(), R_OK) == 0;
   return applied ? load_applied_config(path, std::move(stop))
                  : load_checked_config(path, std::move(stop));
 }
@@ -134,7 +134,7 @@ Config load_applied_config(const std::string& path, std::stop_token stop) {
   const state::StateDirectory directory = state::StateDirectory::look(config.state);
   const auto log = wait_for_log(config, directory, stop);
   if (log == nullptr) return config;
-  const ToldTables told = tables_of_log(config, *log, directory, stop);
+  const ToldTables told = tables_of_log(config, *log, *open_control(config), directory, stop);
   if (stop.stop_requested()) return config;
   std::vector<std::string> names;
   for (const auto& [name, schema] : told) names.push_back(name);

@@ -25,8 +25,8 @@ Config load_checked_config(const std::string& path, std::stop_token stop = {});
 /// leaves mistakes of `source` unsaid. Waits for a capture that has not begun yet.
 Config load_applied_config(const std::string& path, std::stop_token stop = {});
 
-/// Reads the config without a look at any server; mistakes of `source` are left unsaid if the log is
-/// one that a process without a source may read.
+/// Reads the config without a look at any server; mistakes of `source` are left unsaid if the log
+/// is one that a process without a source may read.
 Config load_config_as_read(const std::string& path);
 
 /// For a command that works on what was applied here: load_applied_config() where that can be done

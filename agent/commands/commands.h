@@ -15,6 +15,7 @@ int run_status(const CommandLine& line);
 int run_verify(const CommandLine& line, std::stop_token stop);
 int run_explain(const CommandLine& line, std::stop_token stop);
 int run_snapshot(const CommandLine& line);
+int run_snapshot_state(const CommandLine& line);
 int run_replay(const CommandLine& line, std::stop_token stop);
 int run_log_show(const CommandLine& line, std::stop_token stop);
 int run_dead_letters_list(const CommandLine& line);

@@ -37,7 +37,7 @@ def test_help_is_done(binary):
     answer = subprocess.run([binary, "--help"], capture_output=True, text=True, timeout=20)
     assert answer.returncode == DONE
     for command in (
-        "demo check init run status verify explain snapshot replay log dead-letters reset".split()
+        "demo check init run status verify explain snapshot snapshot-state replay log dead-letters reset".split()
     ):
         assert re.search(rf"\b{command}\b", answer.stdout), command
 

@@ -230,6 +230,55 @@ def test_an_apply_asks_for_what_retention_has_cut(apart, kafka):
     apart.sync()
 
 
+def test_a_lost_state_beside_a_log_whose_beginning_is_gone(apart, kafka):
+    """Not even the tables are told there any more."""
+    apart.sync()
+    name, end = apart.topic["KAFKA_TOPIC"], int(apart.captured().out.split()[-1])
+    kafka.admin.delete_records([TopicPartition(name, 0, end)])[TopicPartition(name, 0)].result(30)
+    shutil.rmtree(apart.apply.state)
+    apply = apart.apply.start("run", "--role", "apply", until_owned=False)
+    apply.wait_for_line("so capture is asked to read everything again")
+    apart.source.execute("UPDATE artist SET name = 'read again' WHERE artist_id = 1")
+    capture = apart.capture.start("run", "--role", "capture", until_owned=False)
+    eventually(lambda: equal(apart), 60, "the target is right again", alive=apply.alive)
+    capture.stop()
+    apply.stop()
+    assert (apply.output() + capture.output()).count("so capture is asked") == 1
+
+
+def test_a_lost_state_continues_from_a_copy_of_the_replica(apart, kafka, proxy, tmp_path):
+    """Where retention has cut the log's beginning, that spares the capture a re-read."""
+    apart.sync()
+    copy = tmp_path / "replica-copy.db"
+    said = apart.apply.run("snapshot-state", copy).expect().out
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert "is there already" in apart.apply.run("snapshot-state", copy).expect(FAILED).err
+    name, end = apart.topic["KAFKA_TOPIC"], int(said.split()[-1])
+    apart.source.execute("UPDATE artist SET name = 'behind the copy' WHERE artist_id = 1")
+    apart.captured()
+    kafka.admin.delete_records([TopicPartition(name, 0, end)])[TopicPartition(name, 0)].result(30)
+    shutil.rmtree(apart.apply.state)
+    apart.apply.environment["DYNAMODB_ENDPOINT"] = proxy.endpoint
+    apart.apply.run("snapshot-state", copy, "--restore").expect()
+    proxy.counts.clear()
+    apart.applied()
+    apart.check()
+    items = [item for table in oracle.expected(apart.source).values() for item in table.values()]
+    assert proxy.writes == sum("behind the copy" in str(item) for item in items), proxy.counts
+    shown = apart.apply.run("log", "show", "--json").expect().out
+    assert '"record":"gap"' not in shown and '"reread":true' not in shown
+    assert "another log" in another_log(apart, copy)
+
+
+def another_log(apart, copy):
+    """What is said of the copy beside a log that was made anew."""
+    apart.topic["KAFKA_TOPIC"] += "-other"
+    other = apart.another("of-another-log")
+    apart.deploy(apart.source, config=CHINOOK, endpoint=apart.dynamodb.endpoint, environment=apart.topic,
+                 name="init-other").sync()
+    return other.run("snapshot-state", copy, "--restore").expect(FAILED).err
+
+
 def test_a_snapshot_that_an_apply_asks_for(apart):
     apart.sync()
     apart.apply.run("snapshot", "artist").expect()
