@@ -49,6 +49,7 @@ struct LogConfig {
   std::vector<std::string> brokers;               // of Kafka
   std::string topic;                              // of Kafka; the pipeline's name by default
   std::map<std::string, std::string> properties;  // librdkafka's own; may hold secrets
+  bool tombstones = false;                        // of Kafka, behind the delete of a row
 };
 
 struct TargetConfig {

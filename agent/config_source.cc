@@ -160,6 +160,9 @@ void read_log(const ConfigNode& node, LogConfig& log, MistakeList& mistakes) {
   if (const ConfigNode* properties = map.find("properties")) {
     read_properties(*properties, log, mistakes);
   }
+  if (const ConfigNode* tombstones = map.find("tombstones")) {
+    log.tombstones = read_flag(*tombstones, mistakes).value_or(false);
+  }
   if (const ConfigNode* retention = map.find("retention")) {
     read_retention(*retention, log, mistakes);
   }

@@ -41,9 +41,18 @@ state::KafkaLogOptions kafka(const Config& config) {
   }
   options.kafka.topic = config.log.topic;
   options.kafka.properties.assign(config.log.properties.begin(), config.log.properties.end());
-  const bool postgres = config.source.type == SourceType::kPostgres;
-  options.origin = {postgres ? "postgresql" : "sqlite", config.name, config.source.slot, kVersion};
   return options;
+}
+
+// What the log says of where its rows come from.
+state::MessageOrigin origin(const Config& config) {
+  if (config.source.type == SourceType::kPostgres) {
+    const std::string database =
+        capture::postgres::read_address(config.source.url, config.source.credentials).database;
+    return {"postgresql", config.name, database, kVersion};
+  }
+  return {"sqlite", config.name, config.source.path.substr(config.source.path.rfind('/') + 1),
+          kVersion};
 }
 
 // The mistakes of a config that could not be read as a whole, and those that the source's tables
@@ -167,7 +176,12 @@ std::unique_ptr<capture::SourceReader> open_source_reader(const Config& config,
 std::unique_ptr<state::ChangeLog> open_log(const Config& config,
                                            const state::StateDirectory& directory, Role role) {
   if (role == Role::kApply) return open_log_for_reading(config, directory);
-  if (config.log.type == LogType::kKafka) return std::make_unique<state::KafkaLog>(kafka(config));
+  if (config.log.type == LogType::kKafka) {
+    state::KafkaLogOptions options = kafka(config);
+    options.origin = origin(config);
+    options.tombstones = config.log.tombstones;
+    return std::make_unique<state::KafkaLog>(std::move(options));
+  }
   state::EmbeddedLogOptions options;
   options.retention_age = config.log.retention_age;
   options.retention_bytes = config.log.retention_size;

@@ -92,9 +92,9 @@ class Publisher::Impl : public Transactions {
     gap_requests_.push_back({reason, std::move(recorded)});
   }
 
-  void begin(state::SourcePosition position, std::int64_t ts_ms) override {
+  void begin(const state::Begin& begin) override {
     open_ = true;
-    add(state::Begin{position, ts_ms}, 32);
+    add(begin, 32);
   }
 
   void schema(state::TableSchema schema, bool reread) override {

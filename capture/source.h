@@ -92,7 +92,7 @@ struct SourceHealth {
 class Transactions {
  public:
   virtual ~Transactions() = default;
-  virtual void begin(state::SourcePosition position, std::int64_t ts_ms) = 0;
+  virtual void begin(const state::Begin& begin) = 0;
   virtual void schema(state::TableSchema schema, bool reread) = 0;
   /// `above` as state::Change tells it.
   virtual void change(const std::string& table, state::Op op, state::Row key_before,

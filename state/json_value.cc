@@ -1,5 +1,6 @@
 #include "state/json_value.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -19,6 +20,12 @@ void append_real(double number, std::string& out) {
   if (text.find_first_of(".e") == std::string_view::npos) out += ".0";
 }
 
+// Where a time of day ends, but for a fraction.
+constexpr std::size_t kSecondsEnd = 19;
+// Digits of a second's fraction.
+constexpr std::size_t kMicroseconds = 6;
+constexpr std::string_view kUtc = "+00";
+
 bool digits_at(std::string_view text, std::size_t at, std::size_t count) {
   if (text.size() < at + count) return false;
   for (std::size_t i = at; i < at + count; ++i) {
@@ -27,14 +34,65 @@ bool digits_at(std::string_view text, std::size_t at, std::size_t count) {
   return true;
 }
 
-// YYYY-MM-DD?HH:MM:SS, whatever stands between day and hour.
-bool has_time_shape(std::string_view text) {
-  return digits_at(text, 0, 4) && text[4] == '-' && digits_at(text, 5, 2) && text[7] == '-' &&
-         digits_at(text, 8, 2) && digits_at(text, 11, 2) && text[13] == ':' &&
-         digits_at(text, 14, 2) && text[16] == ':' && digits_at(text, 17, 2);
+// YYYY-MM-DD?HH:MM:SS, with this between day and hour.
+bool has_time_shape(std::string_view text, char between) {
+  return text.size() >= kSecondsEnd && text[10] == between && digits_at(text, 0, 4) &&
+         text[4] == '-' && digits_at(text, 5, 2) && text[7] == '-' && digits_at(text, 8, 2) &&
+         digits_at(text, 11, 2) && text[13] == ':' && digits_at(text, 14, 2) && text[16] == ':' &&
+         digits_at(text, 17, 2);
 }
 
-constexpr std::string_view kUtc = "+00";
+// Appends the server's text of a timestamp as ISO 8601 has it. False, and nothing was appended: it
+// has years of more digits, another time zone, …
+bool append_iso(std::string_view text, std::string& out) {
+  if (!has_time_shape(text, ' ')) return false;
+  std::string_view fraction = text.substr(kSecondsEnd);
+  const bool utc = fraction.ends_with(kUtc);
+  if (utc) fraction.remove_suffix(kUtc.size());
+  if (!fraction.empty() &&
+      (fraction[0] != '.' || fraction.size() < 2 || fraction.size() > kMicroseconds + 1 ||
+       !digits_at(fraction, 1, fraction.size() - 1) || fraction.back() == '0')) {
+    return false;
+  }
+  out += '"';
+  out += text.substr(0, 10);
+  out += 'T';
+  out += text.substr(11, kSecondsEnd - 11);
+  out += fraction;
+  if (utc) {
+    // As Debezium has it: with microseconds always.
+    if (fraction.empty()) out += '.';
+    out.append(kMicroseconds + 1 - std::max<std::size_t>(fraction.size(), 1), '0');
+    out += 'Z';
+  }
+  out += '"';
+  return true;
+}
+
+// The other way round; nothing: append_iso() appends no such text.
+std::optional<std::string> server_text(std::string_view iso) {
+  if (!has_time_shape(iso, 'T')) return std::nullopt;
+  std::string_view fraction = iso.substr(kSecondsEnd);
+  const bool utc = fraction.ends_with('Z');
+  if (utc) fraction.remove_suffix(1);
+  if (!fraction.empty() && (fraction[0] != '.' || !digits_at(fraction, 1, fraction.size() - 1))) {
+    return std::nullopt;
+  }
+  if (utc) {
+    if (fraction.size() != kMicroseconds + 1) return std::nullopt;
+    while (fraction.ends_with('0')) fraction.remove_suffix(1);
+    if (fraction == ".") fraction = {};
+  } else if (!fraction.empty() && (fraction.size() < 2 || fraction.size() > kMicroseconds + 1 ||
+                                   fraction.back() == '0')) {
+    return std::nullopt;
+  }
+  std::string made(iso.substr(0, 10));
+  made += ' ';
+  made += iso.substr(11, kSecondsEnd - 11);
+  made += fraction;
+  if (utc) made += kUtc;
+  return made;
+}
 
 }  // namespace
 
@@ -106,17 +164,10 @@ std::string_view append_json_value(const Value& value, ColumnForm column, std::s
       break;
   }
   const std::string& text = value.bytes();
-  if (column == ColumnForm::kTimestamp && has_time_shape(text) && text[10] == ' ' &&
-      text.back() != 'Z' && is_utf8(text)) {
-    std::string iso = text;
-    iso[10] = 'T';
-    if (iso.ends_with(kUtc)) iso.replace(iso.size() - kUtc.size(), kUtc.size(), "Z");
-    append_json_string(iso, out);
-    return kFormTime;
-  }
+  if (column == ColumnForm::kTimestamp && append_iso(text, out)) return {};
   if (is_utf8(text)) {
     append_json_string(text, out);
-    return {};
+    return server_text(text) ? kFormExact : std::string_view();
   }
   out += '"';
   append_base64(text, out);
@@ -125,7 +176,11 @@ std::string_view append_json_value(const Value& value, ColumnForm column, std::s
 }
 
 std::optional<Value> value_of_string(std::string_view text, std::string_view form) {
-  if (form.empty()) return Value::text(std::string(text));
+  if (form.empty()) {
+    auto made = server_text(text);
+    return Value::text(made ? *std::move(made) : std::string(text));
+  }
+  if (form == kFormExact) return Value::text(std::string(text));
   if (form == kFormUnchanged) return Value::unchanged();
   if (form == kFormReal) {
     constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -133,13 +188,6 @@ std::optional<Value> value_of_string(std::string_view text, std::string_view for
     if (text == "Infinity") return Value::real(kInfinity);
     if (text == "-Infinity") return Value::real(-kInfinity);
     return std::nullopt;
-  }
-  if (form == kFormTime) {
-    if (!has_time_shape(text) || text[10] != 'T') return std::nullopt;
-    std::string spaced(text);
-    spaced[10] = ' ';
-    if (spaced.back() == 'Z') spaced.replace(spaced.size() - 1, 1, kUtc);
-    return Value::text(std::move(spaced));
   }
   if (form != kFormBytes && form != kFormText) return std::nullopt;
   std::optional<std::string> bytes = decode_base64(text);

@@ -4,6 +4,8 @@
 //   -12                     integer                       (no point, no exponent)
 //   1.0  1e+300  -0.0       real, finite                  (a point or an exponent)
 //   "text"                  text that is UTF-8
+//   "2024-02-29T23:59:59.5"         the server's text of a timestamp, "2024-02-29 23:59:59.5"
+//   "2024-02-29T23:59:59.500000Z"   of one in UTC, "2024-02-29 23:59:59.5+00"
 //   true  false             integer 1 or 0 of a boolean column
 //   "…"  and a form         everything else: kForm… says what the string means
 //
@@ -23,7 +25,7 @@ namespace tandem::state {
 inline constexpr std::string_view kFormBytes = "bytes";  // base64 of a blob
 inline constexpr std::string_view kFormText = "text";    // base64 of text that is not UTF-8
 inline constexpr std::string_view kFormReal = "real";    // NaN, Infinity, -Infinity
-inline constexpr std::string_view kFormTime = "time";    // ISO 8601; the server's has a space
+inline constexpr std::string_view kFormExact = "exact";  // itself, though it looks like a timestamp
 inline constexpr std::string_view kFormUnchanged = "unchanged";  // kUnavailable
 
 /// Debezium's word for a value that the source did not send.

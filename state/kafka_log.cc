@@ -56,7 +56,9 @@ void read_messages(KafkaConsumer& consumer, Offset from, Offset to, const std::s
 }  // namespace
 
 KafkaLog::KafkaLog(KafkaLogOptions options)
-    : options_(std::move(options)), consumer_(options_.kafka), writer_(options_.origin) {
+    : options_(std::move(options)),
+      consumer_(options_.kafka),
+      writer_(options_.origin, options_.tombstones) {
   const Tail tail = read_end();
   identity_ = tail.identity;
   next_ = tail.log.next;
@@ -182,7 +184,7 @@ void KafkaLog::write(const std::shared_ptr<Batch>& batch) {
   for (const OutgoingMessage& message : writer_.messages()) {
     KafkaMessage& made = messages.emplace_back();
     if (message.value > message.key) made.key = writer_.key(message);
-    made.value = writer_.value(message);
+    if (message.has_value) made.value = writer_.value(message);
     made.header = &message.header;
     bytes += message.end - message.key;
   }

@@ -25,6 +25,7 @@ struct KafkaLogOptions {
   KafkaOptions kafka;
   MessageOrigin origin;
   bool writable = true;
+  bool tombstones = false;  // as MessageWriter has them
   /// Durable batches kept for readers in this process, in bytes of memory.
   std::size_t memory_bytes = std::size_t{16} << 20U;
 };

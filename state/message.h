@@ -10,8 +10,18 @@
 
 namespace tandem::state {
 
+/// What `source` says of every row.
+struct MessageOrigin {
+  std::string connector;  // "postgresql" or "sqlite"
+  std::string name;       // of the pipeline
+  std::string database;
+  std::string version;  // of Tandem
+};
+
 /// The header that only our own records carry, by which other tools leave them out.
 inline constexpr char kRecordHeader[] = "tandem.record";
+/// Its value on a part of a message that is too large for one.
+inline constexpr char kPart[] = "part";
 /// On the two messages of a change that moves a row to another key, as Debezium has them.
 inline constexpr char kNewKeyHeader[] = "__debezium.newkey";
 inline constexpr char kOldKeyHeader[] = "__debezium.oldkey";

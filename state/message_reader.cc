@@ -38,29 +38,41 @@ class MessageReader::Impl {
 
   bool read(const IncomingMessage& message, Offset offset, Batch& batch) {
     offset_ = offset;
-    if (!message.value) return true;
-    dom::element value;
-    if (parser_.parse(message.value->data(), message.value->size()).get(value) !=
-        simdjson::SUCCESS) {
-      foreign("no JSON");
-    }
+    if (!message.value) return bury(message, batch);
+    dom::element value = parsed(parser_, *message.value);
     if (message.record == "log") {
       identity_ = get<std::string_view>(value, "log");
       return true;
     }
     const bool ours = !message.record.empty();
-    const auto epoch =
-        get<std::uint64_t>(ours ? value : get<dom::element>(value, "source"), "epoch");
+    RowSource source;
+    if (!ours) source = row_source(value);
+    const std::uint64_t epoch = ours ? get<std::uint64_t>(value, "epoch") : source.epoch;
     if (ours && get<std::int64_t>(value, "offset") != offset) misplaced_ = true;
     if (epoch < epoch_) return true;
     if (!batch.records.empty() && batch.epoch != epoch) return false;
     if (epoch != epoch_) jump();
     batch.epoch = epoch_ = epoch;
+    if (buried_) foreign("no tombstone");
+    if (ours) identity_ = get<std::string_view>(value, "log");
+    if (message.record == kPart) {
+      part(value);
+      return true;
+    }
+    const std::uint64_t came = std::exchange(parts_, 0);
+    if (ours && value["parts"].get(source.parts) != simdjson::SUCCESS) source.parts = 0;
+    if (source.parts > 0) {
+      if (source.parts != came) {
+        if (!amid_) foreign("`parts`");
+        return true;
+      }
+      value = parsed(whole_parser_, whole_);
+      if (!ours) source = row_source(value);
+    }
     if (ours) {
-      identity_ = get<std::string_view>(value, "log");
       own(message.record, value, batch);
     } else {
-      row(message, value, batch);
+      row(message, value, source, batch);
     }
     return true;
   }
@@ -68,6 +80,8 @@ class MessageReader::Impl {
   void jump() {
     rows_.clear();
     moved_from_.clear();
+    buried_.reset();
+    parts_ = 0;
     amid_ = true;
   }
 
@@ -83,11 +97,94 @@ class MessageReader::Impl {
                 "another `log.topic` begin anew");
   }
 
+  dom::element parsed(dom::parser& parser, std::string_view json) const {
+    dom::element value;
+    if (parser.parse(json.data(), json.size()).get(value) != simdjson::SUCCESS) foreign("no JSON");
+    return value;
+  }
+
   template <typename Type, typename Parent>
   Type get(const Parent& parent, const char* name) const {
     Type value;
     if (parent[name].get(value) != simdjson::SUCCESS) foreign(std::string("`") + name + "`");
     return value;
+  }
+
+  // Parts come one behind another; what is not behind its first is left out.
+  void part(dom::element json) {
+    const auto number = get<std::uint64_t>(json, "part");
+    if (number == 0) {
+      parts_ = 0;
+      whole_.clear();
+    }
+    if (number != parts_) {
+      if (!amid_) foreign("`part`");
+      parts_ = 0;
+      return;
+    }
+    auto piece = decode_base64(get<std::string_view>(json, "data"));
+    if (!piece) foreign("`data`");
+    whole_ += *piece;
+    ++parts_;
+  }
+
+  // A tombstone has come: that of the row that is gone, if there is one, ends its record.
+  bool bury(const IncomingMessage& message, Batch& batch) {
+    if (!buried_ || message.key != buried_->key) return true;
+    if (!batch.records.empty() && batch.epoch != epoch_) return false;
+    batch.epoch = epoch_;
+    buried_->change.table = batch.table_index(buried_->table);
+    add(std::move(buried_->change), batch);
+    buried_.reset();
+    return true;
+  }
+
+  // What `source` tells of a row.
+  struct RowSource {
+    std::uint64_t epoch = 0;
+    std::string_view schema, table;
+    Forms forms;
+    std::optional<std::uint32_t> above;
+    bool tombstone = false;
+    std::uint64_t parts = 0;
+
+    std::string name() const {
+      if (schema.empty() || schema == "public") return std::string(table);
+      return std::string(schema) + "." + std::string(table);
+    }
+  };
+
+  RowSource row_source(dom::element message) const {
+    RowSource made;
+    bool has_epoch = false, has_table = false;
+    auto take = [&](dom::element json, auto& out) {
+      if (json.get(out) != simdjson::SUCCESS) foreign("`source`");
+      return true;
+    };
+    for (const auto& [name, json] : get<dom::object>(message, "source")) {
+      if (name == "epoch") {
+        has_epoch = take(json, made.epoch);
+      } else if (name == "schema") {
+        take(json, made.schema);
+      } else if (name == "table") {
+        has_table = take(json, made.table);
+      } else if (name == "forms") {
+        dom::object forms;
+        take(json, forms);
+        made.forms = Forms(forms);
+      } else if (name == "above") {
+        std::uint64_t above = 0;
+        take(json, above);
+        if (above > std::numeric_limits<std::uint32_t>::max()) foreign("`above`");
+        made.above = static_cast<std::uint32_t>(above);
+      } else if (name == "tombstone") {
+        take(json, made.tombstone);
+      } else if (name == "parts") {
+        take(json, made.parts);
+      }
+    }
+    if (!has_epoch || !has_table) foreign("`source`");
+    return made;
   }
 
   Value value(dom::element json, std::string_view form) const {
@@ -144,29 +241,27 @@ class MessageReader::Impl {
     return named_row(json, forms);
   }
 
-  void row(const IncomingMessage& message, dom::element json, Batch& batch) {
+  void row(const IncomingMessage& message, dom::element json, const RowSource& source,
+           Batch& batch) {
     const auto op = get<std::string_view>(json, "op");
-    const auto source = get<dom::object>(json, "source");
-    Forms forms;
-    if (dom::object said; source["forms"].get(said) == simdjson::SUCCESS) forms = Forms(said);
     Change change;
-    change.table = batch.table_index(table_name(source));
-    if (std::uint64_t above = 0; source["above"].get(above) == simdjson::SUCCESS) {
-      if (above > std::numeric_limits<std::uint32_t>::max()) foreign("`above`");
-      change.above = static_cast<std::uint32_t>(above);
-    }
+    change.above = source.above;
     if (op == "t") {
       change.op = Op::kTruncate;
     } else if (op == "d") {
       change.op = Op::kDelete;
-      change.key_before = key(message, forms);
+      change.key_before = key(message, source.forms);
       if (message.has_new_key) {
         // The other half comes next.
         moved_from_ = std::move(change.key_before);
         return;
       }
+      if (source.tombstone) {
+        buried_ = Buried{std::move(change), source.name(), std::string(*message.key)};
+        return;
+      }
     } else {
-      change.after = named_row(get<dom::object>(json, "after"), forms);
+      change.after = named_row(get<dom::object>(json, "after"), source.forms);
       if (op == "r") {
         rows_.push_back(std::move(change.after));
         return;
@@ -180,14 +275,8 @@ class MessageReader::Impl {
         moved_from_.clear();
       }
     }
+    change.table = batch.table_index(source.name());
     add(std::move(change), batch);
-  }
-
-  std::string table_name(dom::object source) const {
-    std::string name(get<std::string_view>(source, "table"));
-    std::string_view schema;
-    if (source["schema"].get(schema) != simdjson::SUCCESS || schema == "public") return name;
-    return std::string(schema) + "." + name;
   }
 
   void add(Record record, Batch& batch) const {
@@ -267,7 +356,11 @@ class MessageReader::Impl {
     if (kind != "chunk" && kind != "schema") amid_ = false;
     if (kind == "begin") {
       rows_.clear();
-      add(Begin{position(json), get<std::int64_t>(json, "ts_ms")}, batch);
+      const auto micros = get<std::uint64_t>(json, "micros");
+      if (micros > 999) foreign("`micros`");
+      add(Begin{position(json), get<std::int64_t>(json, "ts_ms"),
+                static_cast<std::uint32_t>(micros), get<std::uint64_t>(json, "xid")},
+          batch);
     } else if (kind == "end") {
       add(End{checkpoint(json)}, batch);
     } else if (kind == "chunk") {
@@ -305,7 +398,7 @@ class MessageReader::Impl {
   }
 
   const std::string where_;
-  dom::parser parser_, key_parser_;
+  dom::parser parser_, key_parser_, whole_parser_;
   Offset offset_ = 0;
   std::uint64_t epoch_ = 0;
   std::string identity_;
@@ -313,6 +406,14 @@ class MessageReader::Impl {
   bool amid_ = true;       // the first messages of a record may have been left out
   Row moved_from_;         // of a change of key, between its two messages
   std::vector<Row> rows_;  // of the chunk that is to come
+  std::string whole_;      // what the parts so far come to
+  std::uint64_t parts_ = 0;
+  // A row that is gone, whose tombstone is to come.
+  struct Buried {
+    Change change;
+    std::string table, key;
+  };
+  std::optional<Buried> buried_;
 };
 
 MessageReader::MessageReader(std::string where) : impl_(std::make_unique<Impl>(std::move(where))) {}

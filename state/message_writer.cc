@@ -1,206 +1,96 @@
 #include "state/message_writer.h"
 
-#include <array>
-#include <charconv>
+#include <chrono>
 #include <utility>
 #include <variant>
 
 #include "state/base64.h"
 #include "state/error.h"
-#include "state/json_string.h"
-#include "state/json_value.h"
+#include "state/json_text.h"
+#include "state/record_json.h"
 
 // Values of messages (v: a value as in json_value.h; w: one that says its own form; pos: [commit,
 // ordinal]):
 //
 //   change, row of a chunk
 //     {"before":ROW|null,"after":ROW|null,
-//      "source":{"version":…,"connector":…,"name":…,"ts_ms":…,"snapshot":"false"|"true",
-//                "db":…,"schema":…,"table":…,"lsn":commit,"forms":{column:form,…}},
-//      "op":"c"|"u"|"d"|"r"|"t","ts_ms":…,"transaction":{"id":"commit:ordinal",
-//      "total_order":…,"data_collection_order":…}}
+//      "source":{"version":…,"connector":…,"name":…,"ts_ms":…,"ts_us":…,"ts_ns":…,
+//                "db":…,"schema":…,"table":…,"txId":…,"lsn":commit,"epoch":…,
+//                "snapshot":"false"|"incremental","above":…,"forms":{column:form,…},
+//                "tombstone":true,"parts":N},
+//      "transaction":{"id":"commit:ordinal","total_order":…,"data_collection_order":…},
+//      "op":"c"|"u"|"d"|"r"|"t","ts_ms":…,"ts_us":…,"ts_ns":…}
 //     ROW is {column:v,…} of all columns in their order; `before` of a delete has values in the
 //     key's columns alone. The message's key is {column:v,…} of the key's columns in their order.
+//     SQLite: no schema, and `seq` in place of txId and lsn. `above`, `forms`, `tombstone` (one
+//     follows) and `parts` are there only where there is something to say.
 //   begin     {"status":"BEGIN","id":…,"ts_ms":…,"event_count":null,"data_collections":null,
-//              "epoch":…,"position":pos}
+//              "position":pos,"micros":…,"xid":…,PLACE}
 //   end       {"status":"END","id":…,"ts_ms":…,"event_count":…,
-//              "data_collections":[{"data_collection":…,"event_count":…},…],CHECKPOINT}
-//   chunk     {"table":…,"from":[w,…],"to":[w,…],"rows":…,"touched":[[w,…],…]}
-//   schema    {"reread":…,"tableChanges":[{"type":"CREATE"|"DROP","id":…,"table":{"columns":
-//              [{"name":…,"typeName":…,"collation":…,"form":…,"generated":…,"comparison":…},…],
-//              "primaryKeyColumnNames":[…],"key":[…],"uniqueKeys":[[…],…]}}]}
-//   heartbeat {"ts_ms":…,"epoch":…,CHECKPOINT}
-//   epoch     {"epoch":…,"identity":…}
-//   gap       {"reason":w}
+//              "data_collections":[{"data_collection":…,"event_count":…},…],CHECKPOINT,PLACE}
+//   chunk     {"table":w,"from":[w,…],"to":[w,…],"rows":…,"touched":[[w,…],…],PLACE}
+//   schema    {"reread":…,"tableChanges":[{"type":"CREATE"|"DROP","id":w,"table":{"columns":
+//              [{"name":w,"typeName":w,"collation":w,"form":…,"generated":…,"comparison":…},…],
+//              "primaryKeyColumnNames":[w,…],"key":[…],"uniqueKeys":[[…],…]}}],PLACE}
+//   heartbeat {"ts_ms":…,CHECKPOINT,PLACE}
+//   epoch     {PLACE}
+//   gap       {"reason":w,PLACE}
+//   log       {"log":…}
+//   part      {"part":n,"data":base64,PLACE}, n from 0 on: a piece of the value of the message that
+//             comes behind the last part. That one says "parts":N and nothing else but PLACE, or is
+//             a row's with its long values left out; what counts are the N pieces.
 //   CHECKPOINT := "position":pos,"tables":[{"table":w,"fingerprint":…,"snapshotting":…,
 //              "next_from":[w,…]},…],"source_state":base64
-//   w := null | number | true | "text" | {"bytes"|"text"|"real"|"time"|"unchanged":"…"}
+//   PLACE := "epoch":…,"offset":…,"log":…
+//   w := null | number | true | "text" | {form:"…"}
 namespace tandem::state {
 namespace {
 
-template <typename Number>
-void append_number(Number number, std::string& out) {
-  std::array<char, 24> digits;
-  auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), number);
-  out.append(digits.data(), end);
+// What a message has beside its key, its value and its header's, at most.
+constexpr std::size_t kAround = 256;
+// PLACE and what else stands around the data of a part.
+constexpr std::size_t kAroundData = 256;
+// Values of a row that is cut: which of them are left out, and which where that is not enough.
+constexpr std::size_t kLong = 1024, kShort = 24;
+
+// A thousand times the number, and some more. What overflows was no time.
+std::int64_t thousandfold(std::int64_t number, std::uint32_t more = 0) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(number) * 1000 + more);
 }
 
-void append_telling(const Value& value, std::string& out) {
-  const std::size_t at = out.size();
-  const std::string_view form = append_json_value(value, ColumnForm::kAny, out);
-  if (form.empty()) return;
-  out.insert(at, "{\"" + std::string(form) + "\":");
-  out += '}';
-}
-
-void append_telling(const std::string& text, std::string& out) {
-  append_telling(Value::text(text), out);
-}
-
-template <typename List, typename Each>
-void append_list(const List& list, std::string& out, Each each) {
-  out += '[';
-  bool first = true;
-  for (const auto& item : list) {
-    if (!std::exchange(first, false)) out += ',';
-    each(item);
-  }
-  out += ']';
-}
-
-void append_telling(const Row& row, std::string& out) {
-  append_list(row, out, [&](const Value& value) { append_telling(value, out); });
-}
-
-void append_position(const SourcePosition& position, std::string& out) {
-  out += '[';
-  append_number(position.commit, out);
+// "ts_ms":…,"ts_us":…,"ts_ns":…
+void append_times(std::int64_t microseconds, std::string& out) {
+  append_member("ts_ms", microseconds / 1000, out);
   out += ',';
-  append_number(position.ordinal, out);
-  out += ']';
-}
-
-void append_checkpoint(const Checkpoint& checkpoint, std::string& out) {
-  out += "\"position\":";
-  append_position(checkpoint.position, out);
-  out += ",\"tables\":";
-  append_list(checkpoint.tables, out, [&](const TableProgress& table) {
-    out += "{\"table\":";
-    append_telling(table.table, out);
-    out += ",\"fingerprint\":";
-    append_number(table.fingerprint, out);
-    out += table.snapshotting ? ",\"snapshotting\":true" : ",\"snapshotting\":false";
-    out += ",\"next_from\":";
-    append_telling(table.next_from, out);
-    out += '}';
-  });
-  out += ",\"source_state\":\"";
-  append_base64(checkpoint.source_state, out);
-  out += '"';
-}
-
-void append_names(const TableSchema& schema, const std::vector<int>& columns, std::string& out) {
-  append_list(columns, out, [&](int column) {
-    append_telling(schema.columns.at(static_cast<std::size_t>(column)).name, out);
-  });
-}
-
-void append_indexes(const std::vector<int>& columns, std::string& out) {
-  append_list(columns, out, [&](int column) { append_number(column, out); });
-}
-
-// The part behind `"tableChanges":[`.
-void append_schema(const TableSchema& schema, std::string& out) {
-  out += schema.columns.empty() ? R"({"type":"DROP","id":)" : R"({"type":"CREATE","id":)";
-  append_telling(schema.name, out);
-  out += ",\"table\":{\"columns\":";
-  append_list(schema.columns, out, [&](const Column& column) {
-    out += "{\"name\":";
-    append_telling(column.name, out);
-    out += ",\"typeName\":";
-    append_telling(column.declared_type, out);
-    out += ",\"collation\":";
-    append_telling(column.collation, out);
-    out += ",\"form\":";
-    append_number(static_cast<int>(column.form), out);
-    out += column.generated ? ",\"generated\":true" : ",\"generated\":false";
-    out += ",\"comparison\":";
-    append_number(static_cast<int>(column.comparison), out);
-    out += '}';
-  });
-  out += ",\"primaryKeyColumnNames\":";
-  append_names(schema, schema.key, out);
-  out += ",\"key\":";
-  append_indexes(schema.key, out);
-  out += ",\"uniqueKeys\":";
-  append_list(schema.unique_keys, out,
-              [&](const std::vector<int>& key) { append_indexes(key, out); });
-  out += "}}";
-}
-
-void append_quoted(std::string_view name, const std::string& text, std::string& out) {
-  out += '"';
-  out += name;
-  out += "\":";
-  append_json_string(text, out);
+  append_member("ts_us", microseconds, out);
+  out += ',';
+  append_member("ts_ns", thousandfold(microseconds), out);
 }
 
 }  // namespace
 
-MessageWriter::MessageWriter(MessageOrigin origin) : origin_(std::move(origin)) {
-  source_ = "\"source\":{";
-  append_quoted("version", origin_.version, source_);
-  source_ += ',';
-  append_quoted("connector", origin_.connector, source_);
-  source_ += ',';
-  append_quoted("name", origin_.name, source_);
-  source_ += ",\"ts_ms\":";
-}
+MessageWriter::MessageWriter(MessageOrigin origin, bool tombstones)
+    : origin_(std::move(origin)), tombstones_(tombstones) {}
 
 void MessageWriter::know(const TableSchema& schema) {
-  Table table;
-  table.schema = schema;
-  for (const Column& column : schema.columns) {
-    append_json_string(column.name, table.names.emplace_back());
-    table.names.back() += ':';
-  }
-  table.source = ',';
-  append_quoted("db", origin_.database, table.source);
-  std::string name = schema.name;
-  if (origin_.connector == "postgresql") {
-    // A table of the schema `public` has no schema in its name.
-    std::string namespace_name = "public";
-    const std::size_t dot = name.find('.');
-    if (dot != std::string::npos && name.compare(0, dot, namespace_name) != 0) {
-      namespace_name = name.substr(0, dot);
-      name.erase(0, dot + 1);
-    }
-    table.source += ',';
-    append_quoted("schema", namespace_name, table.source);
-    append_json_string(namespace_name + "." + name, table.collection);
-  } else {
-    append_json_string(name, table.collection);
-  }
-  table.source += ',';
-  append_quoted("table", name, table.source);
-  tables_[schema.name] = std::move(table);
+  tables_[schema.name].messages.emplace(origin_, schema);
 }
 
 void MessageWriter::write(const Batch& batch, const std::string& identity, Offset first) {
+  batch_ = &batch;
+  batch_tables_.assign(batch.tables.size(), nullptr);
   identity_ = identity;
   first_ = first;
+  written_ = ',';
+  append_times(std::chrono::duration_cast<std::chrono::microseconds>(
+                   std::chrono::system_clock::now().time_since_epoch())
+                   .count(),
+               written_);
+  written_ += '}';
   for (record_ = 0; record_ < batch.records.size(); ++record_) {
-    std::visit(
-        [&](const auto& record) {
-          using Kind = std::decay_t<decltype(record)>;
-          if constexpr (std::is_same_v<Kind, Change> || std::is_same_v<Kind, Chunk>) {
-            write(record, batch.tables.at(record.table));
-          } else {
-            write(record);
-          }
-        },
-        batch.records[record_]);
+    std::visit([&](const auto& record) { write(record); }, batch.records[record_]);
   }
+  batch_ = nullptr;
 }
 
 std::string_view MessageWriter::key(const OutgoingMessage& message) const {
@@ -216,270 +106,314 @@ void MessageWriter::clear() {
   messages_.clear();
 }
 
-const MessageWriter::Table& MessageWriter::table(const std::string& name) const {
-  auto found = tables_.find(name);
-  if (found != tables_.end()) return found->second;
-  throw Error("a change of a table whose columns the log does not tell", name,
-              "this is a fault in Tandem; please report it");
+MessageWriter::Table& MessageWriter::table(std::uint32_t index) {
+  Table*& found = batch_tables_.at(index);
+  const std::string& name = batch_->tables[index];
+  if (found == nullptr) found = &tables_[name];
+  if (!found->messages) {
+    throw Error("a change of a table whose columns the log does not tell", name,
+                "this is a fault in Tandem; please report it");
+  }
+  if (std::exchange(found->counted_in, transaction_.number) != transaction_.number) {
+    found->count = 0;
+    counted_.push_back(found);
+  }
+  return *found;
 }
 
-void MessageWriter::begin_message() {
+void MessageWriter::begin_message(std::optional<MessageHeader> header) {
   OutgoingMessage& message = messages_.emplace_back();
   message.key = message.value = bytes_.size();
+  message.header = std::move(header);
   message.record = record_;
 }
 
-void MessageWriter::begin_value() { messages_.back().value = bytes_.size(); }
-void MessageWriter::end_message() { messages_.back().end = bytes_.size(); }
+std::size_t MessageWriter::size_of(const OutgoingMessage& message) const {
+  return message.end - message.key + (message.header ? message.header->value.size() : 0) + kAround;
+}
 
-void MessageWriter::own_message(std::string_view kind) {
-  begin_message();
-  messages_.back().header = {kRecordHeader, std::string(kind)};
+// Puts the value of the last message, which is too large, into parts in its place.
+std::size_t MessageWriter::cut() {
+  const OutgoingMessage large = std::move(messages_.back());
+  const std::string whole(value(large));
+  messages_.pop_back();
+  bytes_.resize(large.key);
+  if (limit_ < 2 * (kAround + kAroundData)) {
+    throw Error("the topic takes no message of more than " + std::to_string(limit_) + " bytes",
+                origin_.name, "raise max.message.bytes of the topic");
+  }
+  const std::size_t piece = (limit_ - kAround - kAroundData) / 4 * 3;
+  std::size_t parts = 0;
+  for (std::size_t at = 0; at < whole.size(); at += piece, ++parts) {
+    begin_own(kPart);
+    append_member("part", parts, bytes_);
+    bytes_ += ",\"data\":\"";
+    append_base64(std::string_view(whole).substr(at, piece), bytes_);
+    bytes_ += "\",";
+    place();
+    bytes_ += '}';
+    messages_.back().end = bytes_.size();
+  }
+  return parts;
+}
+
+// ---- rows --------------------------------------------------------------------------------------
+
+void MessageWriter::row_message(Table& table, const RowMessage& row) {
+  ++total_;
+  ++table.count;
+  put_row(table, row, std::numeric_limits<std::size_t>::max(), 0);
+  if (size_of(messages_.back()) <= limit_) return;
+  const std::size_t parts = cut();
+  for (const std::size_t longest : {kLong, kShort}) {
+    put_row(table, row, longest, parts);
+    if (size_of(messages_.back()) <= limit_) return;
+    if (longest == kShort) break;
+    bytes_.resize(messages_.back().key);
+    messages_.pop_back();
+  }
+  throw Error("a row whose key alone is larger than the topic takes (" + std::to_string(limit_) +
+                  " bytes a message)",
+              "table " + table.messages->collection(), "raise max.message.bytes of the topic");
+}
+
+void MessageWriter::put_row(Table& table, const RowMessage& row, std::size_t longest,
+                            std::size_t parts) {
+  TableMessages& its = *table.messages;
+  begin_message(row.header);
+  if (row.after != nullptr) its.append_key_of(*row.after, bytes_);
+  if (row.key != nullptr) its.append_key(*row.key, bytes_);
+  messages_.back().value = bytes_.size();
+  forms_.clear();
+  const TableMessages::RowParts into{bytes_, forms_, longest};
+  bytes_ += "{\"before\":";
+  if (row.key != nullptr) {
+    its.append_row_of_key(*row.key, into);
+  } else {
+    bytes_ += "null";
+  }
+  bytes_ += ",\"after\":";
+  if (row.after != nullptr) {
+    its.append_row(*row.after, into);
+  } else {
+    bytes_ += "null";
+  }
+  bytes_ += ',';
+  bytes_ += its.source(transaction_);
+  bytes_ += row.op == 'r' ? R"(,"snapshot":"incremental")" : R"(,"snapshot":"false")";
+  if (row.above) {
+    bytes_ += ',';
+    append_member("above", *row.above, bytes_);
+  }
+  if (!forms_.empty()) {
+    bytes_ += ",\"forms\":{";
+    bytes_ += forms_;
+    bytes_ += '}';
+  }
+  if (tombstones_ && row.op == 'd') bytes_ += ",\"tombstone\":true";
+  if (parts > 0) {
+    bytes_ += ',';
+    append_member("parts", parts, bytes_);
+  }
+  bytes_ += "},\"transaction\":{";
+  bytes_ += id_;
+  bytes_ += ',';
+  append_member("total_order", total_, bytes_);
+  bytes_ += ',';
+  append_member("data_collection_order", table.count, bytes_);
+  bytes_ += "},\"op\":\"";
+  bytes_ += row.op;
+  bytes_ += '"';
+  bytes_ += written_;
+  messages_.back().end = bytes_.size();
+}
+
+// Says to a topic that is compacted that the key may be forgotten.
+void MessageWriter::tombstone() {
+  if (!tombstones_) return;
+  const OutgoingMessage& gone = messages_.back();
+  const std::string key_of_it(key(gone));
+  begin_message(gone.header);
+  bytes_ += key_of_it;
+  messages_.back().value = messages_.back().end = bytes_.size();
+  messages_.back().has_value = false;
+}
+
+void MessageWriter::write(const Change& change) {
+  Table& its = table(change.table);
+  switch (change.op) {
+    case Op::kCreate:
+      row_message(its, {'c', nullptr, &change.after, change.above});
+      return;
+    case Op::kDelete:
+      row_message(its, {'d', &change.key_before, nullptr, change.above});
+      tombstone();
+      return;
+    case Op::kTruncate:
+      row_message(its, {'t', nullptr, nullptr, change.above});
+      return;
+    case Op::kUpdate:
+      break;
+  }
+  if (change.key_before.empty()) {
+    row_message(its, {'u', nullptr, &change.after, change.above});
+    return;
+  }
+  std::string old_key, new_key;
+  its.messages->append_key(change.key_before, old_key);
+  its.messages->append_key_of(change.after, new_key);
+  row_message(its, {'d', &change.key_before, nullptr, change.above,
+                    MessageHeader{kNewKeyHeader, std::move(new_key)}});
+  tombstone();
+  row_message(its, {'c', nullptr, &change.after, change.above,
+                    MessageHeader{kOldKeyHeader, std::move(old_key)}});
+}
+
+// ---- our own records ---------------------------------------------------------------------------
+
+void MessageWriter::begin_own(std::string_view kind) {
+  begin_message(MessageHeader{kRecordHeader, std::string(kind)});
+  bytes_ += '{';
 }
 
 // What every message of ours tells of its place: who wrote it, into which log, and where it was to
 // lie. At another place, somebody else wrote before it.
 void MessageWriter::place() {
-  bytes_ += "\"epoch\":";
-  append_number(epoch_, bytes_);
-  bytes_ += ",\"offset\":";
-  append_number(first_ + static_cast<Offset>(messages_.size()) - 1, bytes_);
-  bytes_ += ",\"log\":";
-  append_json_string(identity_, bytes_);
+  append_member("epoch", epoch_, bytes_);
+  bytes_ += ',';
+  append_member("offset", first_ + static_cast<Offset>(messages_.size()) - 1, bytes_);
+  bytes_ += ',';
+  append_quoted("log", identity_, bytes_);
+}
+
+void MessageWriter::end_own() {
+  place();
+  bytes_ += '}';
+  messages_.back().end = bytes_.size();
+  if (size_of(messages_.back()) <= limit_) return;
+  const std::string kind = messages_.back().header->value;
+  const std::size_t parts = cut();
+  begin_own(kind);
+  append_member("parts", parts, bytes_);
+  bytes_ += ',';
+  place();
+  bytes_ += '}';
+  messages_.back().end = bytes_.size();
 }
 
 void MessageWriter::write_log(const std::string& identity) {
-  own_message("log");
-  bytes_ += "{\"log\":";
-  append_json_string(identity, bytes_);
+  begin_own("log");
+  append_quoted("log", identity, bytes_);
   bytes_ += '}';
-  end_message();
+  messages_.back().end = bytes_.size();
 }
 
 void MessageWriter::write(const Epoch& record) {
   epoch_ = record.epoch;
-  own_message("epoch");
-  bytes_ += '{';
-  place();
-  bytes_ += '}';
-  end_message();
-}
-
-void MessageWriter::transaction_id() {
-  bytes_ += "\"id\":\"";
-  append_number(transaction_.position.commit, bytes_);
-  bytes_ += ':';
-  append_number(transaction_.position.ordinal, bytes_);
-  bytes_ += '"';
+  begin_own("epoch");
+  end_own();
 }
 
 void MessageWriter::write(const Begin& record) {
-  transaction_ = {record.position, record.ts_ms, 0, {}};
-  own_message("begin");
-  bytes_ += R"({"status":"BEGIN",)";
-  transaction_id();
-  bytes_ += ",\"ts_ms\":";
-  append_number(record.ts_ms, bytes_);
+  ++transaction_.number;
+  position_ = record.position;
+  ts_ms_ = record.ts_ms;
+  total_ = 0;
+  counted_.clear();
+  id_ = "\"id\":\"";
+  append_number(position_.commit, id_);
+  id_ += ':';
+  append_number(position_.ordinal, id_);
+  id_ += '"';
+  transaction_.times.clear();
+  append_times(thousandfold(ts_ms_, record.micros), transaction_.times);
+  transaction_.place.clear();
+  if (origin_.connector == "postgresql") {
+    append_member("txId", record.xid, transaction_.place);
+    transaction_.place += ',';
+    append_member("lsn", position_.commit, transaction_.place);
+  } else {
+    append_member("seq", position_.commit, transaction_.place);
+  }
+  transaction_.place += ',';
+  append_member("epoch", epoch_, transaction_.place);
+
+  begin_own("begin");
+  bytes_ += R"("status":"BEGIN",)" + id_ + ',';
+  append_member("ts_ms", record.ts_ms, bytes_);
   bytes_ += R"(,"event_count":null,"data_collections":null,"position":)";
   append_position(record.position, bytes_);
   bytes_ += ',';
-  place();
-  bytes_ += '}';
-  end_message();
+  append_member("micros", record.micros, bytes_);
+  bytes_ += ',';
+  append_member("xid", record.xid, bytes_);
+  bytes_ += ',';
+  end_own();
 }
 
 void MessageWriter::write(const End& record) {
-  own_message("end");
-  bytes_ += R"({"status":"END",)";
-  transaction_id();
-  bytes_ += ",\"ts_ms\":";
-  append_number(transaction_.ts_ms, bytes_);
-  bytes_ += ",\"event_count\":";
-  append_number(transaction_.total, bytes_);
+  begin_own("end");
+  bytes_ += R"("status":"END",)" + id_ + ',';
+  append_member("ts_ms", ts_ms_, bytes_);
+  bytes_ += ',';
+  append_member("event_count", total_, bytes_);
   bytes_ += ",\"data_collections\":";
-  append_list(transaction_.counts, bytes_, [&](const auto& count) {
-    bytes_ += "{\"data_collection\":" + count.first + ",\"event_count\":";
-    append_number(count.second, bytes_);
+  append_list(counted_, bytes_, [&](const Table* each) {
+    bytes_ += "{\"data_collection\":";
+    bytes_ += each->messages->collection();
+    bytes_ += ',';
+    append_member("event_count", each->count, bytes_);
     bytes_ += '}';
   });
   bytes_ += ',';
   append_checkpoint(record.checkpoint, bytes_);
   bytes_ += ',';
-  place();
-  bytes_ += '}';
-  end_message();
+  end_own();
 }
 
 void MessageWriter::write(const Heartbeat& record) {
-  own_message("heartbeat");
-  bytes_ += "{\"ts_ms\":";
-  append_number(record.ts_ms, bytes_);
+  begin_own("heartbeat");
+  append_member("ts_ms", record.ts_ms, bytes_);
   bytes_ += ',';
   append_checkpoint(record.checkpoint, bytes_);
   bytes_ += ',';
-  place();
-  bytes_ += '}';
-  end_message();
+  end_own();
 }
 
 void MessageWriter::write(const Gap& record) {
-  own_message("gap");
-  bytes_ += "{\"reason\":";
+  begin_own("gap");
+  bytes_ += "\"reason\":";
   append_telling(record.reason, bytes_);
   bytes_ += ',';
-  place();
-  bytes_ += '}';
-  end_message();
+  end_own();
 }
 
 void MessageWriter::write(const SchemaRecord& record) {
   know(record.schema);
-  own_message("schema");
+  begin_own("schema");
   bytes_ +=
-      record.reread ? R"({"reread":true,"tableChanges":[)" : R"({"reread":false,"tableChanges":[)";
+      record.reread ? R"("reread":true,"tableChanges":[)" : R"("reread":false,"tableChanges":[)";
   append_schema(record.schema, bytes_);
   bytes_ += "],";
-  place();
-  bytes_ += '}';
-  end_message();
+  end_own();
 }
 
-std::string MessageWriter::key_object(const Table& table, const Row& key) const {
-  std::string out = "{";
-  for (std::size_t i = 0; i < key.size(); ++i) {
-    if (i > 0) out += ',';
-    const auto column = static_cast<std::size_t>(table.schema.key.at(i));
-    out += table.names[column];
-    append_json_value(key[i], table.schema.columns[column].form, out);
-  }
-  return out + '}';
-}
-
-void MessageWriter::value_in(const Table& table, std::size_t column, const Value& value) {
-  bytes_ += table.names.at(column);
-  const std::string_view form = append_json_value(value, table.schema.columns[column].form, bytes_);
-  if (form.empty()) return;
-  forms_ += forms_.empty() ? "" : ",";
-  forms_ += table.names[column];
-  forms_ += '"';
-  forms_ += form;
-  forms_ += '"';
-}
-
-void MessageWriter::row_object(const Table& table, const Row& row) {
-  bytes_ += '{';
-  for (std::size_t i = 0; i < row.size(); ++i) {
-    if (i > 0) bytes_ += ',';
-    value_in(table, i, row[i]);
-  }
-  bytes_ += '}';
-}
-
-// All columns, but what is not in the key is null, as Debezium has it for a row of which no more
-// is known.
-void MessageWriter::row_of_key(const Table& table, const Row& key) {
-  const TableSchema& schema = table.schema;
-  Row row(schema.columns.size());
-  for (std::size_t i = 0; i < key.size(); ++i) {
-    row[static_cast<std::size_t>(schema.key.at(i))] = key[i];
-  }
-  row_object(table, row);
-}
-
-// `after`: null for a row that is gone.
-void MessageWriter::row_message(const Table& table, char op, const Row& key, const Row* after) {
-  ++transaction_.total;
-  const std::int64_t count = ++transaction_.counts[table.collection];
-  begin_message();
-  if (op != 't') bytes_ += key_object(table, key);
-  begin_value();
-  forms_.clear();
-  bytes_ += "{\"before\":";
-  if (op == 'd') {
-    row_of_key(table, key);
-  } else {
-    bytes_ += "null";
-  }
-  bytes_ += ",\"after\":";
-  if (after != nullptr) {
-    row_object(table, *after);
-  } else {
-    bytes_ += "null";
-  }
-  bytes_ += ',';
-  bytes_ += source_;
-  append_number(transaction_.ts_ms, bytes_);
-  bytes_ += op == 'r' ? R"(,"snapshot":"true")" : R"(,"snapshot":"false")";
-  bytes_ += table.source;
-  bytes_ += ",\"lsn\":";
-  append_number(transaction_.position.commit, bytes_);
-  bytes_ += ",\"epoch\":";
-  append_number(epoch_, bytes_);
-  if (above_) {
-    bytes_ += ",\"above\":";
-    append_number(*above_, bytes_);
-  }
-  if (!forms_.empty()) bytes_ += ",\"forms\":{" + forms_ + '}';
-  bytes_ += "},\"op\":\"";
-  bytes_ += op;
-  bytes_ += "\",\"ts_ms\":";
-  append_number(transaction_.ts_ms, bytes_);
-  bytes_ += ",\"transaction\":{";
-  transaction_id();
-  bytes_ += ",\"total_order\":";
-  append_number(transaction_.total, bytes_);
-  bytes_ += ",\"data_collection_order\":";
-  append_number(count, bytes_);
-  bytes_ += "}}";
-  end_message();
-}
-
-void MessageWriter::write(const Change& change, const std::string& name) {
-  const Table& its = table(name);
-  above_ = change.above;
-  switch (change.op) {
-    case Op::kCreate:
-      row_message(its, 'c', its.schema.key_of(change.after), &change.after);
-      return;
-    case Op::kDelete:
-      row_message(its, 'd', change.key_before, nullptr);
-      return;
-    case Op::kTruncate:
-      row_message(its, 't', {}, nullptr);
-      return;
-    case Op::kUpdate:
-      break;
-  }
-  const Row key = its.schema.key_of(change.after);
-  if (change.key_before.empty()) {
-    row_message(its, 'u', key, &change.after);
-    return;
-  }
-  row_message(its, 'd', change.key_before, nullptr);
-  messages_.back().header = {kNewKeyHeader, key_object(its, key)};
-  row_message(its, 'c', key, &change.after);
-  messages_.back().header = {kOldKeyHeader, key_object(its, change.key_before)};
-}
-
-void MessageWriter::write(const Chunk& chunk, const std::string& name) {
-  const Table& its = table(name);
-  above_.reset();
-  for (const Row& row : chunk.rows) row_message(its, 'r', its.schema.key_of(row), &row);
-  own_message("chunk");
-  bytes_ += "{\"table\":";
-  append_telling(name, bytes_);
+void MessageWriter::write(const Chunk& chunk) {
+  Table& its = table(chunk.table);
+  for (const Row& row : chunk.rows) row_message(its, {'r', nullptr, &row});
+  begin_own("chunk");
+  bytes_ += "\"table\":";
+  append_telling(batch_->tables[chunk.table], bytes_);
   bytes_ += ",\"from\":";
   append_telling(chunk.from, bytes_);
   bytes_ += ",\"to\":";
   append_telling(chunk.to, bytes_);
-  bytes_ += ",\"rows\":";
-  append_number(chunk.rows.size(), bytes_);
+  bytes_ += ',';
+  append_member("rows", chunk.rows.size(), bytes_);
   bytes_ += ",\"touched\":";
   append_list(chunk.touched, bytes_, [&](const Row& key) { append_telling(key, bytes_); });
   bytes_ += ',';
-  place();
-  bytes_ += '}';
-  end_message();
+  end_own();
 }
 
 }  // namespace tandem::state

@@ -1,11 +1,11 @@
 // Records as messages in Debezium's JSON. Drawn in message_writer.cc, read by message_reader.h.
 //
-// One thread. Errors: a change of a table whose schema is not known. A record may become several
-// messages; the last one's offset is the record's.
+// One thread. Errors: a change of a table whose schema is not known; a row whose key is larger than
+// a message may be. A record may become several messages; the last one's offset is the record's.
 #pragma once
 
 #include <cstdint>
-#include <map>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,21 +14,17 @@
 
 #include "state/message.h"
 #include "state/record.h"
+#include "state/table_messages.h"
 
 namespace tandem::state {
 
-/// What `source` says of every row.
-struct MessageOrigin {
-  std::string connector;  // "postgresql" or "sqlite"
-  std::string name;       // of the pipeline
-  std::string database;
-  std::string version;  // of Tandem
-};
-
 class MessageWriter {
  public:
-  explicit MessageWriter(MessageOrigin origin);
+  /// `tombstones`: behind the message of a row that is gone comes one without a value.
+  explicit MessageWriter(MessageOrigin origin, bool tombstones = false);
 
+  /// How many bytes a message may have, its key and its headers included: what has more is cut.
+  void limit(std::size_t bytes) { limit_ = bytes; }
   /// What is known before the first record.
   void know(const TableSchema& schema);
   /// Appends the messages of a whole batch, the first of which is to lie at `first`.
@@ -42,55 +38,64 @@ class MessageWriter {
   void clear();
 
  private:
-  // A table's parts that every message of its repeats.
   struct Table {
-    TableSchema schema;
-    std::vector<std::string> names;  // `"name":` of each column
-    std::string source;              // the end of `source`, from its database on
-    std::string collection;          // its name in counts, as a JSON string
+    std::optional<TableMessages> messages;  // nothing: its columns are not known
+    std::int64_t count = 0;                 // of messages in the transaction
+    std::uint64_t counted_in = 0;           // TransactionParts::number
   };
-  struct Transaction {
-    SourcePosition position;
-    std::int64_t ts_ms = 0;
-    std::int64_t total = 0;
-    std::map<std::string, std::int64_t> counts;  // by Table::collection
+  struct RowMessage {
+    char op = 'u';
+    const Row* key = nullptr;    // of a row that is gone
+    const Row* after = nullptr;  // of one that is there
+    std::optional<std::uint32_t> above = std::nullopt;
+    std::optional<MessageHeader> header = std::nullopt;
   };
 
   void write(const Epoch& record);
   void write(const Begin& record);
-  void write(const Change& change, const std::string& table);
-  void write(const Chunk& chunk, const std::string& table);
+  void write(const Change& change);
+  void write(const Chunk& chunk);
   void write(const SchemaRecord& record);
   void write(const End& record);
   void write(const Heartbeat& record);
   void write(const Gap& record);
 
-  const Table& table(const std::string& name) const;
-  void begin_message();
-  void begin_value();
-  void end_message();
-  void own_message(std::string_view kind);
+  Table& table(std::uint32_t index);
+  void begin_message(std::optional<MessageHeader> header);
+  void begin_own(std::string_view kind);
+  void end_own();
   void place();
-  std::string key_object(const Table& table, const Row& key) const;
-  void row_object(const Table& table, const Row& row);
-  void row_of_key(const Table& table, const Row& key);
-  void value_in(const Table& table, std::size_t column, const Value& value);
-  void row_message(const Table& table, char op, const Row& key, const Row* after);
-  void transaction_id();
+  void row_message(Table& table, const RowMessage& row);
+  void put_row(Table& table, const RowMessage& row, std::size_t longest, std::size_t parts);
+  void tombstone();
+  std::size_t size_of(const OutgoingMessage& message) const;
+  std::size_t cut();
 
   const MessageOrigin origin_;
-  std::string source_;  // the start of `source`
+  const bool tombstones_;
+  std::size_t limit_ = std::numeric_limits<std::size_t>::max();
   std::unordered_map<std::string, Table> tables_;
-  Transaction transaction_;
-  std::uint64_t epoch_ = 0;
+
+  // Of the transaction that is being written.
+  TransactionParts transaction_;
+  SourcePosition position_;
+  std::string id_;  // as a member
+  std::int64_t ts_ms_ = 0;
+  std::int64_t total_ = 0;
+  std::vector<const Table*> counted_;
+
+  // Of the batch that is being written.
+  const Batch* batch_ = nullptr;
+  std::vector<Table*> batch_tables_;  // by Change::table; null: not looked up yet
+  std::string written_;               // the end of each row's message
   std::string identity_;
   Offset first_ = 0;  // of messages_
+  std::uint64_t epoch_ = 0;
+  std::size_t record_ = 0;
 
   std::string bytes_;
-  std::string forms_;                   // of the row that is being written
-  std::optional<std::uint32_t> above_;  // of its change
+  std::string forms_;  // of the row that is being written
   std::vector<OutgoingMessage> messages_;
-  std::size_t record_ = 0;  // of the batch, while it is written
 };
 
 }  // namespace tandem::state

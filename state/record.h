@@ -62,6 +62,9 @@ struct Epoch {
 struct Begin {
   SourcePosition position;
   std::int64_t ts_ms = 0;  // Unix milliseconds of the commit, as well as the source knows it
+  // What is told to those who read the log with other tools; the embedded log leaves it out.
+  std::uint32_t micros = 0;  // of the commit, beyond ts_ms
+  std::uint64_t xid = 0;     // the source's own number of the transaction; 0: none
 };
 /// One row, upserted or deleted. `table` indexes Batch::tables.
 struct Change {

@@ -273,7 +273,8 @@ bool CaptureSession::take(const Message& message, Transactions& out) {
 
 void CaptureSession::open(Transactions& out) {
   if (std::exchange(opened_, true)) return;
-  out.begin(begins_at(begin_.commit), unix_ms(begin_.time));
+  out.begin(
+      {begins_at(begin_.commit), unix_ms(begin_.time), micros_beyond_ms(begin_.time), begin_.xid});
 }
 
 void CaptureSession::meet(const StreamTable& table, Transactions& out) {

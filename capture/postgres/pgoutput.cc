@@ -162,6 +162,9 @@ Lsn parse_lsn(std::string_view text) {
 }
 
 std::int64_t unix_ms(std::int64_t server_time) { return (server_time + kEpochUs) / 1000; }
+std::uint32_t micros_beyond_ms(std::int64_t server_time) {
+  return static_cast<std::uint32_t>(((server_time + kEpochUs) % 1000 + 1000) % 1000);
+}
 
 Frame parse_frame(std::string_view bytes) {
   Bytes rest(bytes);

@@ -18,8 +18,9 @@ using Lsn = std::uint64_t;
 std::string to_text(Lsn lsn);          // "16/B374D848"
 Lsn parse_lsn(std::string_view text);  // throws Error
 
-/// Microseconds since 2000 to milliseconds since 1970.
+/// Microseconds since 2000 to milliseconds since 1970, and what is left of them.
 std::int64_t unix_ms(std::int64_t server_time);
+std::uint32_t micros_beyond_ms(std::int64_t server_time);
 
 struct Frame {
   enum class Kind { kData, kKeepalive } kind = Kind::kData;

@@ -189,8 +189,9 @@ ServerAddress read_address(const std::string& url, const CredentialsSection& cre
   if (!value_or(found, "replication", "").empty()) given["replication"] = "false";
   address.shown = value_or(found, "user", "") + "@" +
                   value_or(found, "host", value_or(found, "hostaddr", "localhost")) + ":" +
-                  value_or(found, "port", "5432") + "/" +
-                  shown_database(value_or(found, "dbname", value_or(found, "user", "")));
+                  value_or(found, "port", "5432") + "/";
+  address.database = shown_database(value_or(found, "dbname", value_or(found, "user", "")));
+  address.shown += address.database;
   const std::string passwords = value_or(found, "passfile", expanded("~/.pgpass"));
   if (may_be_read_by_others(passwords)) {
     address.ignored_password_file = passwords;

@@ -19,7 +19,8 @@ struct CredentialsSection {
 
 struct ServerAddress {
   std::vector<std::pair<std::string, std::string>> parameters;  // libpq's keywords and values
-  std::string shown;  // "tandem@db.example:5432/shop", for messages
+  std::string shown;     // "tandem@db.example:5432/shop", for messages
+  std::string database;  // its name
   /// A password file that libpq takes nothing from, since others than its owner may read it; "" if
   /// there is none.
   std::string ignored_password_file;

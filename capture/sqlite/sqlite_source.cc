@@ -376,7 +376,7 @@ bool SqliteSource::publish(Transactions& out, const std::stop_token& stop) {
   }
   SourcePosition at = {newest, 0};
   if (!fresh_ && newest == position_.commit) at.ordinal = position_.ordinal + 1;
-  out.begin(at, unix_ms());
+  out.begin({at, unix_ms()});
   std::set<std::int64_t> touched;
   if (newest > after) {
     now.watch->note_activity();

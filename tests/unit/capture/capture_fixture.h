@@ -16,9 +16,9 @@ class DirectTransactions : public Transactions {
  public:
   using Transactions::change;
   DirectTransactions(Source& source, state::ChangeLog& log) : source_(source), log_(log) {}
-  void begin(state::SourcePosition position, std::int64_t ts_ms) override {
+  void begin(const state::Begin& begin) override {
     batch_ = std::make_shared<state::Batch>();
-    batch_->records.emplace_back(state::Begin{position, ts_ms});
+    batch_->records.emplace_back(begin);
   }
   void schema(state::TableSchema schema, bool reread) override {
     batch_->records.emplace_back(state::SchemaRecord{std::move(schema), reread});

@@ -201,7 +201,7 @@ class Fold : public Transactions {
   Contents rows;
   int chunks = 0;
 
-  void begin(state::SourcePosition, std::int64_t) override {}
+  void begin(const state::Begin&) override {}
   void schema(state::TableSchema, bool) override {}
   void end(state::Checkpoint) override {}
   void gap(std::string) override {}
