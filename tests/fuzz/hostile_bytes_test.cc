@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <functional>
 #include <iostream>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -19,6 +21,8 @@
 #include "state/error.h"
 #include "state/integer_form.h"
 #include "state/log_format.h"
+#include "state/message_reader.h"
+#include "state/message_writer.h"
 #include "state/record_form.h"
 #include "state/value.h"
 #include "tests/fuzz/allocations.h"
@@ -38,6 +42,8 @@ constexpr std::size_t kOfMessages = 150;
 constexpr std::size_t kOfTheLog = 400;
 // A compressed block of our corpus is that much shorter than its records.
 constexpr std::size_t kCompressed = 5;
+// Of a reader of JSON that has read nothing yet.
+constexpr std::size_t kOfParsers = 32'768;
 // Of the words of an Error.
 constexpr std::size_t kBytesAtLeast = 4096;
 
@@ -78,7 +84,8 @@ int rounds() {
 
 // Reads mutations of the corpus, and the corpus itself, which must be read without an Error.
 void read_mutations(std::vector<std::string> corpus, std::size_t bytes_a_byte,
-                    const std::function<void(const std::string&)>& read) {
+                    const std::function<void(const std::string&)>& read,
+                    std::size_t at_least = kBytesAtLeast) {
   for (const std::string& bytes : corpus) EXPECT_NO_THROW(read(bytes)) << to_hex(bytes);
   const std::uint64_t number = seed();
   std::cout << "TANDEM_SEED=" << number << "\n";
@@ -94,7 +101,7 @@ void read_mutations(std::vector<std::string> corpus, std::size_t bytes_a_byte,
       ++refused;
     }
     const std::size_t taken = allocated() - before;
-    ASSERT_LE(taken, kBytesAtLeast + bytes_a_byte * bytes.size()) << to_hex(bytes);
+    ASSERT_LE(taken, at_least + bytes_a_byte * bytes.size()) << to_hex(bytes);
   }
   EXPECT_GT(refused, 0) << "the mutations hurt nothing";
   EXPECT_LT(refused, all) << "the mutations leave nothing";
@@ -252,6 +259,72 @@ TEST(HostileBytes, BlocksOfTheLog) {
     }
     decoder.decode(bytes, "a block");
   });
+}
+
+// A message of a topic in lines: its headers, its key and its value. JSON has no line breaks.
+std::string in_lines(const state::MessageWriter& writer, const state::OutgoingMessage& message) {
+  std::string record, moved;
+  if (message.header && message.header->name == state::kRecordHeader) {
+    record = message.header->value;
+  } else if (message.header) {
+    moved = message.header->name == state::kOldKeyHeader ? "from" : "to";
+  }
+  std::string lines = record + '\n' + moved + '\n';
+  lines.append(writer.key(message)) += '\n';
+  return lines.append(writer.value(message));
+}
+
+void read_lines(state::MessageReader& reader, std::string_view lines, state::Offset offset) {
+  auto line = [&] {
+    const std::size_t end = std::min(lines.find('\n'), lines.size());
+    const std::string_view first = lines.substr(0, end);
+    lines.remove_prefix(std::min(end + 1, lines.size()));
+    return first;
+  };
+  state::IncomingMessage message;
+  message.record = line();
+  const std::string_view moved = line();
+  if (moved == "from") message.old_key = "{}";
+  message.has_new_key = moved == "to";
+  message.key = line();
+  if (!lines.empty()) message.value = lines;
+  state::Batch batch;
+  reader.read(message, offset, batch);
+}
+
+TEST(HostileBytes, MessagesOfATopic) {
+  state::TableSchema schema;
+  schema.name = "things";
+  for (const char* name : {"a", "b", "c", "d", "e", "f"}) schema.columns.emplace_back().name = name;
+  schema.key = {0, 1};
+  schema.unique_keys = {{0, 1}};
+  const state::Row key = schema.key_of(some_row());
+  state::Batch batch = some_batch();
+  for (state::Record& record : batch.records) {
+    if (auto* told = std::get_if<state::SchemaRecord>(&record)) told->schema = schema;
+    if (auto* chunk = std::get_if<state::Chunk>(&record)) chunk->touched = {key};
+    if (auto* change = std::get_if<state::Change>(&record); change && !change->key_before.empty()) {
+      change->key_before = key;
+    }
+  }
+  constexpr std::size_t kSmall = 1200;
+  std::vector<std::string> corpus;
+  for (const std::size_t limit : {kSmall, std::size_t{100'000}}) {
+    state::MessageWriter writer({"postgresql", "things", "db", "1"}, limit == kSmall);
+    writer.limit(limit);
+    writer.write(batch, "identity", 0);
+    for (const auto& message : writer.messages()) corpus.push_back(in_lines(writer, message));
+  }
+  // What was read before says what may come; a newer epoch would silence all others.
+  std::optional<state::MessageReader> reader;
+  state::Offset offset = 0;
+  read_mutations(
+      std::move(corpus), kOfMessages,
+      [&](const std::string& bytes) {
+        if (offset % 20 == 0) reader.emplace("a topic");
+        read_lines(*reader, bytes, offset++);
+      },
+      kOfParsers);
 }
 
 TEST(HostileBytes, RowsAndSourceStates) {
