@@ -10,6 +10,7 @@ import tempfile
 import pytest
 
 import chinook
+import debezium
 import dynamodb_local
 import kafka_broker
 import postgres
@@ -168,6 +169,24 @@ def kafka(tmp_path_factory):
     broker = kafka_broker.KafkaBroker(tmp_path_factory.mktemp("kafka"))
     yield broker
     broker.stop()
+
+
+@pytest.fixture
+def connect(kafka, tmp_path):
+    """connect(database, prefix, **options) starts Debezium's connector, stopped at the end."""
+    if debezium.home() is None:
+        missing("Debezium is not here: run ./dev test system")
+    made = []
+
+    def make(database, prefix, **options):
+        directory = tmp_path / prefix
+        directory.mkdir()
+        made.append(debezium.Debezium(directory, database, kafka.address, prefix, **options))
+        return made[-1]
+
+    yield make
+    for connector in made:
+        connector.stop()
 
 
 @pytest.fixture
