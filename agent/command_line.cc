@@ -1,7 +1,6 @@
 #include "agent/command_line.h"
 
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <iostream>
 
 #include "agent/version.h"
@@ -82,7 +81,7 @@ void add_commands(CLI::App& app, CommandLine& line) {
 
   CLI::App* replay =
       app.add_subcommand("replay", "Drive the log through fold and reconciler again");
-  replay->add_option("--from", line.from, "beginning, or an offset")->required();
+  replay->add_option("--from", line.from, "beginning, an offset, or a time")->required();
   chooses(replay, line, "replay");
 
   CLI::App* log = app.add_subcommand("log", "The change log");
@@ -91,7 +90,7 @@ void add_commands(CLI::App& app, CommandLine& line) {
   CLI::App* show = log->add_subcommand("show", "Print records");
   show->add_option("--table", line.table, "Only this table");
   show->add_option("--key", line.key, "Only this key (give the option once for each column)");
-  show->add_option("--from", line.from, "From this offset");
+  show->add_option("--from", line.from, "From this offset or time");
   show->add_flag("--follow", line.follow, "Go on with what comes");
   add_json(show, line);
   chooses(show, line, "log show");
@@ -139,15 +138,6 @@ std::optional<int> parse_command_line(int argc, char** argv, CommandLine& parsed
   parsed.config_given = config->count() > 0;
   parsed.json_logs = log_format == "json";
   return std::nullopt;
-}
-
-std::int64_t parse_offset(const std::string& text, const std::string& hint) {
-  std::int64_t offset = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), offset);
-  if (error != std::errc{} || end != text.data() + text.size() || offset < 0) {
-    throw UsageError("is not an offset", "--from " + text, hint);
-  }
-  return offset;
 }
 
 }  // namespace tandem::agent

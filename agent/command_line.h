@@ -43,9 +43,6 @@ class UsageError : public state::Error {
   using Error::Error;
 };
 
-/// The offset that --from names. Throws UsageError with this hint.
-std::int64_t parse_offset(const std::string& text, const std::string& hint);
-
 /// Parses. Returns an exit status when there is nothing to run (help, version: 0; wrong usage: 2,
 /// said on stderr), nothing when `parsed` holds a command.
 std::optional<int> parse_command_line(int argc, char** argv, CommandLine& parsed);

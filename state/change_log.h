@@ -59,6 +59,9 @@ class ChangeLog {
   /// Oldest offset kept, and the offset after the newest record.
   virtual Offset first() = 0;
   virtual Offset next() = 0;
+  /// An offset before which nothing was appended at this time (Unix milliseconds) or later, as near
+  /// to the first such record as the log can tell.
+  virtual Offset at(std::int64_t /*unix_ms*/) { return first(); }
   /// Lets go of whole blocks before `needed_from` that are beyond the configured age and size.
   virtual void prune(Offset needed_from) = 0;
   /// Bytes on disk, for status.

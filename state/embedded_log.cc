@@ -242,6 +242,11 @@ Offset EmbeddedLog::next() {
   return file_.next();
 }
 
+Offset EmbeddedLog::at(std::int64_t unix_ms) {
+  std::lock_guard lock(mutex_);
+  return file_.at(unix_ms);
+}
+
 void EmbeddedLog::prune(Offset needed_from) {
   require_writable();
   bool looked_up = false;

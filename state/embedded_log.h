@@ -52,6 +52,7 @@ class EmbeddedLog : public ChangeLog {
   std::unique_ptr<LogReader> reader(Offset from) override;
   Offset first() override;
   Offset next() override;
+  Offset at(std::int64_t unix_ms) override;
   /// Works in small transactions and gives way to append(); what is left is done by the next call.
   /// The newest checkpoint (or gap) is kept, whatever `needed_from` says.
   void prune(Offset needed_from) override;

@@ -93,6 +93,7 @@ void LogFile::open_existing() {
   page_size_ = static_cast<std::uint64_t>(database_.query_value("PRAGMA page_size").as_integer());
 
   first_ = database_.prepare("SELECT coalesce(min(first), 1) FROM blocks");
+  at_ = database_.prepare("SELECT min(first) FROM blocks WHERE created_ms >= ?");
   next_ = database_.prepare("SELECT last + 1 FROM blocks ORDER BY first DESC LIMIT 1");
   epoch_ = database_.prepare("SELECT max(epoch) FROM claims");
   superseded_ = database_.prepare("SELECT 1 FROM claims WHERE epoch > ?1 AND at < ?2 LIMIT 1");
@@ -116,6 +117,12 @@ Offset LogFile::first() { return one_integer(first_); }
 Offset LogFile::next() {
   Offset next = one_integer(next_);
   return next == 0 ? 1 : next;
+}
+
+Offset LogFile::at(std::int64_t unix_ms) {
+  at_.bind(1, unix_ms);
+  ResetAtEnd reset(at_);
+  return at_.step() && !at_.is_null(0) ? at_.integer(0) : next();
 }
 
 std::uint64_t LogFile::newest_epoch() { return static_cast<std::uint64_t>(one_integer(epoch_)); }

@@ -34,6 +34,8 @@ class LogFile {
   /// Oldest offset kept and the offset after the newest; both 1 in an empty log.
   Offset first();
   Offset next();
+  /// Of the first block that was written at this time or later; next() if none was.
+  Offset at(std::int64_t unix_ms);
   std::uint64_t newest_epoch();  // 0: none
   /// True if a higher epoch had been claimed before this offset: an older writer's leftovers.
   bool superseded(std::uint64_t epoch, Offset offset);
@@ -72,7 +74,7 @@ class LogFile {
   std::string identity_;
   std::uint64_t page_size_ = 0;
   BlockDecoder decoder_;
-  Statement first_, next_, epoch_, superseded_, read_, read_before_, version_, insert_, claim_,
+  Statement first_, next_, at_, epoch_, superseded_, read_, read_before_, version_, insert_, claim_,
       oldest_, remove_, pages_, free_;
 };
 

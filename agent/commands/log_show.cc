@@ -2,9 +2,11 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <optional>
 #include <string>
 
 #include "agent/commands/commands.h"
+#include "agent/log_place.h"
 #include "agent/record_text.h"
 #include "agent/wiring.h"
 
@@ -22,6 +24,11 @@ void learn_from_replica(const state::StateDirectory& directory, RecordText& text
 }  // namespace
 
 int run_log_show(const CommandLine& line, std::stop_token stop) {
+  std::optional<LogPlace> place;
+  if (!line.from.empty()) {
+    place.emplace(line.from,
+                  "give an offset, as `log show` prints them, or a time as 2026-11-20T08:00:00Z");
+  }
   Config config = load_config_as_read(line.config);
   state::StateDirectory directory = state::StateDirectory::look(config.state);
   if (!log_is_there(config, directory)) {
@@ -30,9 +37,7 @@ int run_log_show(const CommandLine& line, std::stop_token stop) {
   auto log = open_log_for_reading(config, directory);
   RecordText text;
   learn_from_replica(directory, text);
-  state::Offset from = line.from.empty()
-                           ? log->first()
-                           : parse_offset(line.from, "give a number, as `log show` prints them");
+  state::Offset from = place ? place->in(*log) : log->first();
   auto reader = log->reader(from);
   while (!stop.stop_requested()) {
     if (!line.follow && from >= log->next()) break;

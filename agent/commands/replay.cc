@@ -3,10 +3,12 @@
 // for the result.
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "agent/commands/commands.h"
 #include "agent/inbox_worker.h"
+#include "agent/log_place.h"
 #include "agent/wiring.h"
 #include "sink/relations.h"
 #include "state/ledger.h"
@@ -17,7 +19,7 @@ namespace {
 
 int replay_from_beginning(const Config& config) {
   state::StateDirectory directory = state::StateDirectory::own(config.state);
-  auto log = open_log(config, directory);
+  auto log = open_log_for_reading(config, directory);
   if (log->first() > 1) {
     throw state::Error(
         "the log's beginning is gone by retention", config.state,
@@ -57,12 +59,16 @@ int replay_from_beginning(const Config& config) {
 }  // namespace
 
 int run_replay(const CommandLine& line, std::stop_token stop) {
+  constexpr char kHint[] =
+      "give `beginning`, an offset as `tandem log show` prints them, or a time as "
+      "2026-11-20T08:00:00Z";
+  std::optional<LogPlace> from;
+  if (line.from != "beginning") from.emplace(line.from, kHint);
   Config config = load_config_beside_replica(line.config, stop);
-  if (line.from == "beginning") return replay_from_beginning(config);
-  const state::Offset offset =
-      parse_offset(line.from, "give `beginning`, or an offset as `tandem log show` prints them");
+  if (!from) return replay_from_beginning(config);
   state::StateDirectory directory = state::StateDirectory::look(config.state);
   auto log = open_log_for_reading(config, directory);
+  const state::Offset offset = from->in(*log);
   if (offset < log->first() || offset >= log->next()) {
     throw state::Error("the log holds offsets " + std::to_string(log->first()) + " to " +
                            std::to_string(log->next() - 1),

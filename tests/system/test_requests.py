@@ -1,5 +1,6 @@
 """What a command asks of the agent survives whatever happens to the agent before it is done."""
 
+import datetime
 import signal
 
 import pytest
@@ -9,6 +10,7 @@ import oracle_chinook as oracle
 from database import opened
 from deployment import DIFFERENCES, DONE
 from eventually import eventually
+from local_items import chinook_config
 
 KILLED = -signal.SIGKILL
 # Points at which a request is known to the agent, and what it asks for may not be durable yet.
@@ -49,6 +51,21 @@ def test_a_run_once_does_what_was_asked(deploy, small_source, dynamodb):
         tandem.run("verify", "--repair").expect(DIFFERENCES)
         tandem.run_once().expect(DONE)
         oracle.check(small_source, dynamodb)
+
+
+def test_a_place_in_the_log_by_time(deploy, small_source):
+    tandem = deploy(small_source, config=chinook_config(), endpoint="")
+    tandem.sync()
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+    with opened(small_source) as connection:
+        connection.execute("UPDATE Artist SET Name = 'later' WHERE ArtistId = 1")
+    tandem.run_once().expect()
+    shown = tandem.run("log", "show", "--from", now).expect().out
+    assert "later" in shown and "chunk" not in shown
+    assert "chunk" in tandem.run("log", "show", "--from", "2020-01-01").expect().out
+    tandem.run("replay", "--from", now).expect()
+    assert "nor a time" in tandem.run("replay", "--from", "yesterday").expect(2).err
+    tandem.run_once().expect()
 
 
 def test_replays_of_a_running_agent_stop_nothing(deploy, small_source, dynamodb):
