@@ -23,8 +23,8 @@ class Pipeline::Impl {
       : config_(config),
         options_(std::move(options)),
         forward_(options_.stop, [this] { workers_.request_stop(); }),
-        log_(open_log(config, directory, options_.role)),
-        control_(open_control(config)) {
+        log_(open_log(config, directory, options_.role, workers_.get_token())),
+        control_(open_control(config, workers_.get_token())) {
     if (options_.role != Role::kCapture) look_for_hole(directory);
     if (options_.role != Role::kApply) {
       capture_.emplace(config, *log_, control_.get(),
@@ -166,6 +166,9 @@ class Pipeline::Impl {
       apply_->confirm_ownership();
     } catch (const state::Fenced&) {
       if (!failure_) failure_ = std::current_exception();
+    } catch (const state::LogStopped&) {
+      // A log that can't be asked says nothing against us.
+      return;
     }
   }
 
@@ -183,6 +186,8 @@ class Pipeline::Impl {
       } catch (const capture::SourceLocked&) {
         // A wait that a stop ended is no failure.
         if (!workers_.stop_requested()) fail();
+      } catch (const state::LogStopped&) {
+        workers_.request_stop();  // it has been: the token is theirs
       } catch (const sink::TargetStopped&) {
         workers_.request_stop();  // it has been: the token is theirs
       } catch (...) {

@@ -15,6 +15,7 @@
 #include "sink/dynamodb/dynamodb_target.h"
 #include "sink/local/local_target.h"
 #include "state/embedded_log.h"
+#include "state/kafka_client_log.h"
 #include "state/kafka_log.h"
 #include "state/rest.h"
 
@@ -34,13 +35,16 @@ capture::PostgresOptions postgres_options(const Config& config) {
   return options;
 }
 
-state::KafkaLogOptions kafka(const Config& config) {
+state::KafkaLogOptions kafka(const Config& config, std::stop_token stop = {}) {
   state::KafkaLogOptions options;
   for (const std::string& broker : config.log.brokers) {
     options.kafka.brokers += (options.kafka.brokers.empty() ? "" : ",") + broker;
   }
   options.kafka.topic = config.log.topic;
   options.kafka.properties.assign(config.log.properties.begin(), config.log.properties.end());
+  options.kafka.stop = std::move(stop);
+  options.kafka.log = std::make_shared<state::KafkaClientLog>(
+      [](const std::string& line) { log_warning(line); }, options.kafka.properties);
   return options;
 }
 
@@ -98,7 +102,9 @@ std::unique_ptr<state::ChangeLog> wait_for_log(const Config& config,
                                                const std::stop_token& stop) {
   for (bool said = false; !stop.stop_requested(); said = true) {
     try {
-      return open_log_for_reading(config, directory);
+      return open_log_for_reading(config, directory, stop);
+    } catch (const state::LogStopped&) {
+      return nullptr;
     } catch (const state::LogNotBegun& error) {
       if (!said) log_warning(std::string(error.what()) + " (it is waited for)");
     }
@@ -174,10 +180,11 @@ std::unique_ptr<capture::SourceReader> open_source_reader(const Config& config,
 }
 
 std::unique_ptr<state::ChangeLog> open_log(const Config& config,
-                                           const state::StateDirectory& directory, Role role) {
-  if (role == Role::kApply) return open_log_for_reading(config, directory);
+                                           const state::StateDirectory& directory, Role role,
+                                           std::stop_token stop) {
+  if (role == Role::kApply) return open_log_for_reading(config, directory, std::move(stop));
   if (config.log.type == LogType::kKafka) {
-    state::KafkaLogOptions options = kafka(config);
+    state::KafkaLogOptions options = kafka(config, std::move(stop));
     options.origin = origin(config);
     options.tombstones = config.log.tombstones;
     return std::make_unique<state::KafkaLog>(std::move(options));
@@ -188,9 +195,9 @@ std::unique_ptr<state::ChangeLog> open_log(const Config& config,
   return std::make_unique<state::EmbeddedLog>(directory.log(), options);
 }
 
-std::unique_ptr<state::ControlTopic> open_control(const Config& config) {
+std::unique_ptr<state::ControlTopic> open_control(const Config& config, std::stop_token stop) {
   if (config.log.type != LogType::kKafka) return nullptr;
-  return std::make_unique<state::ControlTopic>(kafka(config).kafka);
+  return std::make_unique<state::ControlTopic>(kafka(config, std::move(stop)).kafka);
 }
 
 std::vector<std::string> make_log(const Config& config) {
@@ -221,11 +228,12 @@ bool log_is_there(const Config& config, const state::StateDirectory& directory) 
 }
 
 std::unique_ptr<state::ChangeLog> open_log_for_reading(const Config& config,
-                                                       const state::StateDirectory& directory) {
+                                                       const state::StateDirectory& directory,
+                                                       std::stop_token stop) {
   if (config.log.type != LogType::kKafka) {
     return state::EmbeddedLog::open_read_only(directory.log());
   }
-  state::KafkaLogOptions options = kafka(config);
+  state::KafkaLogOptions options = kafka(config, std::move(stop));
   options.writable = false;
   return std::make_unique<state::KafkaLog>(std::move(options));
 }

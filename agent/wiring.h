@@ -36,12 +36,13 @@ Config load_config_beside_replica(const std::string& path, std::stop_token stop)
 std::unique_ptr<capture::Source> open_source(const Config& config);
 std::unique_ptr<capture::SourceReader> open_source_reader(const Config& config,
                                                           std::stop_token stop);
-/// To write, but for one who only applies.
+/// To write, but for one who only applies. A stop ends the waits for a log that does not answer
+/// (LogStopped).
 std::unique_ptr<state::ChangeLog> open_log(const Config& config,
                                            const state::StateDirectory& directory,
-                                           Role role = Role::kAll);
+                                           Role role = Role::kAll, std::stop_token stop = {});
 /// Of a log in Kafka; null for others.
-std::unique_ptr<state::ControlTopic> open_control(const Config& config);
+std::unique_ptr<state::ControlTopic> open_control(const Config& config, std::stop_token stop = {});
 /// Makes what the log needs beside the state directory: Kafka's topic. Returns what was made, a
 /// sentence each.
 std::vector<std::string> make_log(const Config& config);
@@ -49,7 +50,8 @@ std::vector<std::string> make_log(const Config& config);
 bool log_is_there(const Config& config, const state::StateDirectory& directory);
 /// Beside a running agent.
 std::unique_ptr<state::ChangeLog> open_log_for_reading(const Config& config,
-                                                       const state::StateDirectory& directory);
+                                                       const state::StateDirectory& directory,
+                                                       std::stop_token stop = {});
 /// A stop ends the waits for a target that does not answer (TargetStopped).
 std::unique_ptr<sink::Target> open_target(const Config& config, std::stop_token stop);
 

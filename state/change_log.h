@@ -5,7 +5,7 @@
 // reader before it is durable. Readers see batches whose grouping means nothing; the grammar in
 // record.h is the only structure. One writer at a time: append() by an older epoch throws Fenced.
 // Threads: append, prune and readers may run at once, each reader on a thread of its own.
-// Errors: Error (disk full, broken file, lost broker), Fenced.
+// Errors: Error (disk full, broken file, lost broker), Fenced, LogStopped.
 #pragma once
 
 #include <chrono>
@@ -18,6 +18,12 @@
 #include "state/record.h"
 
 namespace tandem::state {
+
+/// The log was made to heed a stop, and one was asked for while it was waited for.
+class LogStopped : public Error {
+ public:
+  using Error::Error;
+};
 
 /// What capture learns from the log's tail when it starts.
 struct LogTail {

@@ -1,6 +1,7 @@
 #include "state/kafka_log.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <random>
 #include <utility>
 #include <variant>
@@ -22,8 +23,13 @@ constexpr Offset kEnd = 64;
 constexpr std::size_t kMessagesARead = 1000;
 // How old an answer to where the topic begins and ends may be.
 constexpr milliseconds kOldestStart{1000}, kOldestEnd{50};
-// How long a broker may take to give what it said it has.
+// How long is asked what is only to be shown: an append waits meanwhile.
+constexpr milliseconds kGlance{300};
+// How many records are kept while the end is read.
+constexpr std::size_t kRecordsKept = 1000;
+// How long a broker may give nothing of what it said it has.
 constexpr std::chrono::seconds kPatience{60};
+constexpr std::chrono::seconds kStopPatience{1};
 
 std::string random_identity() {
   std::random_device random;
@@ -35,22 +41,45 @@ std::string random_identity() {
 // Reads everything in [from, to) and hands each message to `take`.
 template <typename Take>
 void read_messages(KafkaConsumer& consumer, Offset from, Offset to, const std::string& where,
-                   const Take& take) {
+                   const std::stop_token& stop, const Take& take) {
   if (from >= to) return;
   consumer.seek(from);
-  const auto deadline = steady_clock::now() + kPatience;
+  const auto began = steady_clock::now();
+  auto deadline = began + kPatience;
   for (Offset at = from; at < to;) {
-    for (const KafkaConsumer::Read& read :
-         consumer.read(kMessagesARead, milliseconds(100), std::stop_token())) {
+    const auto& reads = consumer.read(kMessagesARead, milliseconds(100), stop);
+    for (const KafkaConsumer::Read& read : reads) {
       at = read.offset + 1;
       if (read.offset < to) take(read);
     }
-    if (at < to && steady_clock::now() > deadline) {
+    if (at >= to) break;
+    const auto now = steady_clock::now();
+    if (stop.stop_requested() && now - began > kStopPatience) {
+      throw LogStopped("stopped before the log was read", where, "start it again");
+    }
+    if (!reads.empty()) deadline = now + kPatience;
+    if (now > deadline) {
       throw Error(
           "the broker does not give what it said it has, from offset " + std::to_string(at) + " on",
           where, "see the broker's log; Tandem tries again");
     }
   }
+  consumer.rest();
+}
+
+Error made_again(const std::string& where) {
+  return {"the topic was deleted and made again", where,
+          "start again: everything is read anew into the new log"};
+}
+
+// The row, for a record that does not fit.
+std::string name_of(const Batch& batch, std::size_t record) {
+  const auto* change = std::get_if<Change>(&batch.records[record]);
+  if (change == nullptr) return "a record of its own";
+  std::string name = "a row of " + batch.tables.at(change->table);
+  const Row& key = change->key_before.empty() ? change->after : change->key_before;
+  if (!key.empty()) name += " (" + to_display(key.front()) + ", …)";
+  return name;
 }
 
 }  // namespace
@@ -59,6 +88,7 @@ KafkaLog::KafkaLog(KafkaLogOptions options)
     : options_(std::move(options)),
       consumer_(options_.kafka),
       writer_(options_.origin, options_.tombstones) {
+  look_at_settings();
   const Tail tail = read_end();
   identity_ = tail.identity;
   next_ = tail.log.next;
@@ -68,6 +98,32 @@ KafkaLog::KafkaLog(KafkaLogOptions options)
 
 KafkaLog::~KafkaLog() = default;
 
+void KafkaLog::look_at_settings() {
+  const auto settings = consumer_.settings();
+  if (const auto policy = settings.find("cleanup.policy");
+      policy != settings.end() && policy->second.find("compact") != std::string::npos) {
+    throw Error("the topic is compacted, so records between others would go", where(),
+                "set its cleanup.policy to delete, or name another topic in `log.topic`");
+  }
+  if (const auto most = settings.find("max.message.bytes"); most != settings.end()) {
+    max_message_bytes_ = std::strtoll(most->second.c_str(), nullptr, 10);
+  }
+}
+
+KafkaConsumer::Range KafkaLog::range(milliseconds patience) {
+  const KafkaConsumer::Range range = consumer_.range(patience);
+  std::lock_guard lock(known_mutex_);
+  known_.range = range;
+  known_.asked = steady_clock::now();
+  return range;
+}
+
+void KafkaLog::met(std::uint64_t messages, std::uint64_t bytes) {
+  std::lock_guard lock(known_mutex_);
+  known_.messages += messages;
+  known_.bytes += bytes;
+}
+
 // Two that begin a topic at once agree: the message that came to lie first counts.
 void KafkaLog::begin_topic() {
   if (!options_.writable) {
@@ -75,20 +131,22 @@ void KafkaLog::begin_topic() {
   }
   writer_.write_log(random_identity());
   const OutgoingMessage& message = writer_.messages().front();
-  KafkaProducer(options_.kafka).send({{std::nullopt, writer_.value(message), &message.header}});
+  KafkaProducer(options_.kafka, max_message_bytes_)
+      .send({{std::nullopt, writer_.value(message), &message.header}});
   writer_.clear();
-  const KafkaConsumer::Range range = consumer_.range();
+  const KafkaConsumer::Range range = this->range();
   MessageReader reader(where());
   Batch batch;
-  read_messages(consumer_, next_, range.next, where(), [&](const KafkaConsumer::Read& read) {
-    if (identity_.empty()) reader.read(read.message, read.offset, batch);
-    identity_ = reader.identity();
-  });
+  read_messages(consumer_, next_, range.next, where(), options_.kafka.stop,
+                [&](const KafkaConsumer::Read& read) {
+                  if (identity_.empty()) reader.read(read.message, read.offset, batch);
+                  identity_ = reader.identity();
+                });
   next_ = range.next;
 }
 
 KafkaLog::Tail KafkaLog::read_end() {
-  const KafkaConsumer::Range range = consumer_.range();
+  const KafkaConsumer::Range range = this->range();
   for (Offset count = kEnd;; count *= 8) {
     const Offset from = std::max(range.first, range.next - count);
     if (auto tail = read_end(from, range)) return *tail;
@@ -115,13 +173,15 @@ std::optional<KafkaLog::Tail> KafkaLog::read_end(Offset from, const KafkaConsume
     }
     batch = std::make_unique<Batch>();
   };
-  read_messages(consumer_, from, range.next, where(), [&](const KafkaConsumer::Read& read) {
-    ++met_messages_;
-    met_bytes_ += read.message.key.value_or("").size() + read.message.value.value_or("").size();
-    if (reader.read(read.message, read.offset, *batch)) return;
-    look();
-    reader.read(read.message, read.offset, *batch);
-  });
+  read_messages(
+      consumer_, from, range.next, where(), options_.kafka.stop,
+      [&](const KafkaConsumer::Read& read) {
+        met(1, read.message.key.value_or("").size() + read.message.value.value_or("").size());
+        if (batch->records.size() >= kRecordsKept) look();
+        if (reader.read(read.message, read.offset, *batch)) return;
+        look();
+        reader.read(read.message, read.offset, *batch);
+      });
   look();
   tail.log.epoch = reader.epoch();
   tail.identity = reader.identity();
@@ -140,10 +200,7 @@ LogTail KafkaLog::read_tail() {
 void KafkaLog::claim(std::uint64_t epoch) {
   std::lock_guard lock(mutex_);
   const Tail tail = read_end();
-  if (tail.identity != identity_) {
-    throw Error("the topic was deleted and made again", where(),
-                "start again: everything is read anew into the new log");
-  }
+  if (tail.identity != identity_) throw made_again(where());
   if (epoch <= tail.log.epoch) {
     throw Fenced(
         "another agent has taken over the log with epoch " + std::to_string(tail.log.epoch),
@@ -153,7 +210,7 @@ void KafkaLog::claim(std::uint64_t epoch) {
   batch->records = {Epoch{epoch}};
   TANDEM_FAILPOINT("log.claim.before");
   // What an earlier producer still had to send it sends no more.
-  producer_ = std::make_unique<KafkaProducer>(options_.kafka);
+  producer_ = std::make_unique<KafkaProducer>(options_.kafka, max_message_bytes_);
   next_ = tail.log.next;
   epoch_ = epoch;
   write(batch);
@@ -191,17 +248,25 @@ void KafkaLog::write(const std::shared_ptr<Batch>& batch) {
   std::vector<std::int64_t> offsets;
   try {
     offsets = producer_->send(messages);
+    TANDEM_FAILPOINT("kafka.send.after");
     for (std::size_t i = 0; i < offsets.size(); ++i) {
       const Offset expected = i == 0 ? next_ : offsets[i - 1] + 1;
       if (offsets[i] != expected) look_between(expected, offsets[i]);
     }
+  } catch (const KafkaTooLarge& error) {
+    epoch_ = 0;
+    producer_.reset();
+    const OutgoingMessage& message = writer_.messages().at(error.message());
+    throw Error(name_of(*batch, message.record) + " takes " +
+                    std::to_string(message.end - message.key) +
+                    " bytes as a message, which is more than the topic takes",
+                where(), error.hint());
   } catch (...) {
     epoch_ = 0;
     producer_.reset();
     throw;
   }
-  met_messages_ += messages.size();
-  met_bytes_ += bytes - batch->records.size() * sizeof(Record);
+  met(messages.size(), bytes - batch->records.size() * sizeof(Record));
   const Offset from = offsets.front();
   next_ = offsets.back() + 1;
   batch->epoch = epoch_;
@@ -213,50 +278,77 @@ void KafkaLog::write(const std::shared_ptr<Batch>& batch) {
   recent_->publish(batch, from, bytes);
 }
 
-// Somebody else wrote there. Throws Fenced if another capture has claimed the log.
+// What was written did not come to lie where it was to: somebody else wrote from `from` up to `to`,
+// or the topic is not what it was.
 void KafkaLog::look_between(Offset from, Offset to) {
+  if (to < from) {
+    if (read_end().identity != identity_) throw made_again(where());
+    throw Error("the topic has lost its end: what was written came to lie at offset " +
+                    std::to_string(to) + " instead of " + std::to_string(from),
+                where(), "keep unclean.leader.election.enable off; what is missing is read anew");
+  }
   MessageReader reader(where());
-  read_messages(consumer_, from, to, where(), [&](const KafkaConsumer::Read& read) {
-    Batch batch;
-    reader.read(read.message, read.offset, batch);
-  });
-  if (reader.epoch() <= epoch_) return;
-  throw Fenced("another agent has taken over the log with epoch " + std::to_string(reader.epoch()) +
-                   ", this one had " + std::to_string(epoch_),
-               where(), "let only one agent run for this pipeline");
+  bool claimed = false;
+  read_messages(consumer_, from, to, where(), options_.kafka.stop,
+                [&](const KafkaConsumer::Read& read) {
+                  Batch batch;
+                  reader.read(read.message, read.offset, batch);
+                  claimed = claimed || (!batch.records.empty() && batch.epoch >= epoch_ &&
+                                        std::holds_alternative<Epoch>(batch.records.front()));
+                });
+  if (reader.epoch() > epoch_ || claimed) {
+    throw Fenced("another agent has taken over the log with epoch " +
+                     std::to_string(reader.epoch()) + ", this one had " + std::to_string(epoch_),
+                 where(), "let only one agent run for this pipeline");
+  }
+  if (reader.epoch() == epoch_) {
+    throw Error("the topic has messages twice", where(),
+                "see the brokers' log; Tandem tries again");
+  }
+  if (!reader.identity().empty() && reader.identity() != identity_) throw made_again(where());
 }
 
 std::unique_ptr<LogReader> KafkaLog::reader(Offset from) {
-  return std::make_unique<KafkaLogReader>(options_.kafka, recent_, from);
+  return std::make_unique<KafkaLogReader>(options_.kafka, identity_, recent_, from);
 }
 
-Offset KafkaLog::first() {
-  std::lock_guard lock(mutex_);
-  return range(kOldestStart).first;
+Offset KafkaLog::first() { return known().range.first; }
+
+std::uint64_t KafkaLog::size_bytes() {
+  const Known known = this->known();
+  const double average = static_cast<double>(known.bytes) /
+                         static_cast<double>(std::max<std::uint64_t>(1, known.messages));
+  return static_cast<std::uint64_t>(average *
+                                    static_cast<double>(known.range.next - known.range.first));
+}
+
+// Beside an append that waits for the brokers, and where they do not answer, what was known before.
+KafkaLog::Known KafkaLog::known() {
+  auto look = [this] {
+    std::lock_guard lock(known_mutex_);
+    return known_;
+  };
+  if (const Known now = look(); steady_clock::now() - now.asked <= kOldestStart) return now;
+  if (std::unique_lock lock(mutex_, std::try_to_lock); lock.owns_lock()) {
+    try {
+      range(kGlance);
+    } catch (const Error&) {
+      // Whoever reads or writes finds out as well, and says so.
+      std::lock_guard known_lock(known_mutex_);
+      known_.asked = steady_clock::now();
+    }
+  }
+  return look();
 }
 
 Offset KafkaLog::next() {
   if (recent_) return recent_->next();
   std::lock_guard lock(mutex_);
-  return range(kOldestEnd).next;
-}
-
-std::uint64_t KafkaLog::size_bytes() {
-  std::lock_guard lock(mutex_);
-  const KafkaConsumer::Range& kept = range(kOldestStart);
-  const double average = static_cast<double>(met_bytes_) /
-                         static_cast<double>(std::max<std::uint64_t>(1, met_messages_));
-  return static_cast<std::uint64_t>(average * static_cast<double>(kept.next - kept.first));
-}
-
-// Asking costs a round trip, and whoever writes waits meanwhile.
-const KafkaConsumer::Range& KafkaLog::range(milliseconds oldest) {
-  const auto now = steady_clock::now();
-  if (range_at_ == steady_clock::time_point() || now - range_at_ > oldest) {
-    range_ = consumer_.range();
-    range_at_ = now;
+  {
+    std::lock_guard known_lock(known_mutex_);
+    if (steady_clock::now() - known_.asked <= kOldestEnd) return known_.range.next;
   }
-  return range_;
+  return range().next;
 }
 
 }  // namespace tandem::state

@@ -3,11 +3,14 @@
 //
 // Promise: ChangeLog's. append() returns when every broker that must have the batch has it. An
 // append that failed may be in the topic in part: the log must then be claimed again, and readers
-// drop the part.
+// drop the part. first() and size_bytes() may be a second old, and
+// wait for no append.
 // Threads: ChangeLog's. Errors: KafkaProducer's and KafkaConsumer's; Fenced; Error for a topic that
-// holds what Tandem did not write.
+// holds what Tandem did not write, that is compacted, that was made again, or that lost its end.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -54,26 +57,36 @@ class KafkaLog : public ChangeLog {
     std::string identity;  // empty: nobody told it
   };
   std::string where() const { return "Kafka topic " + options_.kafka.topic; }
+  void look_at_settings();
   Tail read_end();
   std::optional<Tail> read_end(Offset from, const KafkaConsumer::Range& range);
   void begin_topic();
   void write(const std::shared_ptr<Batch>& batch);
   void look_between(Offset from, Offset to);
-  const KafkaConsumer::Range& range(std::chrono::milliseconds oldest);
+  KafkaConsumer::Range range(std::chrono::milliseconds patience = std::chrono::seconds(30));
+  void met(std::uint64_t messages, std::uint64_t bytes);
 
   const KafkaLogOptions options_;
   std::mutex mutex_;  // guards the members below but for recent_, which guards itself
   KafkaConsumer consumer_;
   std::unique_ptr<KafkaProducer> producer_;
+  std::int64_t max_message_bytes_ = 0;  // of the topic; 0: not known
   MessageWriter writer_;
   LogGrammar grammar_;
   std::uint64_t epoch_ = 0;  // 0: to be claimed
   Offset next_ = 0;          // where our next message must come to lie
   std::string identity_;
-  KafkaConsumer::Range range_;  // as it was at...
-  std::chrono::steady_clock::time_point range_at_;
-  std::uint64_t met_messages_ = 0, met_bytes_ = 0;
   std::shared_ptr<RecentBatches> recent_;  // null: not opened to write
+
+  // What was asked last, and how large the messages were that were met.
+  struct Known {
+    KafkaConsumer::Range range;
+    std::chrono::steady_clock::time_point asked;
+    std::uint64_t messages = 0, bytes = 0;
+  };
+  Known known();            // a second old at most, where the broker answers at once
+  std::mutex known_mutex_;  // taken last
+  Known known_;             // guarded by it
 };
 
 }  // namespace tandem::state

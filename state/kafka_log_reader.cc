@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "state/error.h"
 #include "state/recent_batches.h"
 
 namespace tandem::state {
@@ -17,9 +18,10 @@ constexpr milliseconds kLongestWait{3'600'000};
 
 }  // namespace
 
-KafkaLogReader::KafkaLogReader(const KafkaOptions& options, std::shared_ptr<RecentBatches> recent,
-                               Offset from)
+KafkaLogReader::KafkaLogReader(const KafkaOptions& options, std::string identity,
+                               std::shared_ptr<RecentBatches> recent, Offset from)
     : options_(options),
+      identity_(std::move(identity)),
       recent_(std::move(recent)),
       messages_("Kafka topic " + options.topic),
       wanted_(from),
@@ -29,10 +31,16 @@ KafkaLogReader::~KafkaLogReader() = default;
 
 std::shared_ptr<const Batch> KafkaLogReader::next(milliseconds wait, std::stop_token stop) {
   const auto deadline = steady_clock::now() + std::min(wait, kLongestWait);
-  if (!recent_) return read(deadline, stop);
+  // Between two records there may be messages that are none, and a batch must tell that it has all
+  // from the record before on: only read() knows those.
+  if (!recent_ || next_ != wanted_) return read(deadline, stop);
   RecentBatches::Found found = recent_->wait_for(next_, deadline, stop);
   if (found.batch == nullptr) return found.durable ? read(deadline, stop) : nullptr;
   next_ = wanted_ = found.batch->offsets.back() + 1;
+  if (consumer_ && position_ >= 0) {
+    consumer_->rest();
+    position_ = -1;
+  }
   return found.batch;
 }
 
@@ -57,6 +65,12 @@ std::shared_ptr<const Batch> KafkaLogReader::read(steady_clock::time_point deadl
     while (taken_ < fetched_->size()) {
       const KafkaConsumer::Read& read = (*fetched_)[taken_];
       if (!messages_.read(read.message, read.offset, *batch)) break;
+      const std::string_view kind = read.message.record;
+      const std::string& told = messages_.identity();
+      if (!kind.empty() && kind != "log" && !told.empty() && told != identity_) {
+        throw Error("the topic was deleted and made again", "Kafka topic " + options_.topic,
+                    "start again: everything is read anew into the new log");
+      }
       ++taken_;
       next_ = position_ = read.offset + 1;
     }

@@ -41,14 +41,24 @@ class MessageReader::Impl {
     if (!message.value) return bury(message, batch);
     dom::element value = parsed(parser_, *message.value);
     if (message.record == "log") {
-      identity_ = get<std::string_view>(value, "log");
+      // Where two began the log at once, the first one counts.
+      const auto told = get<std::string_view>(value, "log");
+      if (identity_.empty()) identity_ = told;
       return true;
     }
     const bool ours = !message.record.empty();
     RowSource source;
     if (!ours) source = row_source(value);
     const std::uint64_t epoch = ours ? get<std::uint64_t>(value, "epoch") : source.epoch;
-    if (ours && get<std::int64_t>(value, "offset") != offset) misplaced_ = true;
+    if (ours) {
+      const auto wanted = get<std::int64_t>(value, "offset");
+      misplaced_ = misplaced_ || wanted != offset;
+      // Messages that were before it have gone: the topic was made again, or lost its end.
+      if (wanted > offset) {
+        jump();
+        return true;
+      }
+    }
     if (epoch < epoch_) return true;
     if (!batch.records.empty() && batch.epoch != epoch) return false;
     if (epoch != epoch_) jump();

@@ -24,7 +24,8 @@ class MessageReader {
 
   /// Adds the record that the message ends, if it ends one, to the batch. False, and nothing was
   /// read: the batch has records of another epoch, so the message belongs to the next. What was
-  /// written by a capture that had been succeeded, and a tombstone, are passed over. Throws Error
+  /// written by a capture that had been succeeded, what has lost messages before it, and a
+  /// tombstone, are passed over. Throws Error
   /// for anything that MessageWriter did not write.
   bool read(const IncomingMessage& message, Offset offset, Batch& batch);
   /// What is read next does not follow what was read before.

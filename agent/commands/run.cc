@@ -84,6 +84,9 @@ StatusReport run_pipelines(const Config& config, const state::StateDirectory& di
       return reporter.newest();
     } catch (const state::Fenced&) {
       throw;
+    } catch (const state::LogStopped& error) {
+      if (stop.stop_requested()) return {};  // a wait that a stop ended is no failure
+      log_error(error.what());
     } catch (const sink::TargetStopped&) {
       return {};  // a wait that a stop ended is no failure
     } catch (const capture::SourceLocked& error) {

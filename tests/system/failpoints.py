@@ -8,12 +8,16 @@ _POINT = re.compile(r'TANDEM_FAILPOINT\("([^"]+)"\)')
 
 
 def names():
-    """Of a source of SQLite; those of PostgreSQL's alone are of_postgres()."""
-    return [name for name in _all() if not name.startswith("postgres.")]
+    """Of a source of SQLite and the embedded log; the others' own are of_postgres() and of_kafka()."""
+    return [name for name in _all() if not name.startswith(("postgres.", "kafka."))]
 
 
 def of_postgres():
     return [name for name in _all() if name.startswith("postgres.")]
+
+
+def of_kafka():
+    return [name for name in _all() if name.startswith("kafka.")]
 
 
 def _all():
