@@ -67,6 +67,22 @@ void read_messages(KafkaConsumer& consumer, Offset from, Offset to, const std::s
   consumer.rest();
 }
 
+// How large a message may be for the topic, for librdkafka, and for who reads it.
+std::size_t largest_message(std::int64_t topics_own, const KafkaOptions& options) {
+  // What librdkafka takes if it is told nothing, and a little less than brokers do.
+  constexpr std::int64_t kUnknown = 1'000'000;
+  // Consumers fetch so much at once whatever they are told.
+  constexpr std::int64_t kMost = 64'000'000;
+  // Around the message in its batch.
+  constexpr std::int64_t kFraming = 512;
+  std::int64_t largest = std::min(topics_own > 0 ? topics_own : kUnknown, kMost);
+  for (const auto& [name, value] : options.properties) {
+    if (name != "message.max.bytes") continue;
+    largest = std::min<std::int64_t>(largest, std::strtoll(value.c_str(), nullptr, 10));
+  }
+  return static_cast<std::size_t>(std::max<std::int64_t>(largest - kFraming, 0));
+}
+
 Error made_again(const std::string& where) {
   return {"the topic was deleted and made again", where,
           "start again: everything is read anew into the new log"};
@@ -108,6 +124,7 @@ void KafkaLog::look_at_settings() {
   if (const auto most = settings.find("max.message.bytes"); most != settings.end()) {
     max_message_bytes_ = std::strtoll(most->second.c_str(), nullptr, 10);
   }
+  writer_.limit(largest_message(max_message_bytes_, options_.kafka));
 }
 
 KafkaConsumer::Range KafkaLog::range(milliseconds patience) {

@@ -166,6 +166,29 @@ TEST_P(LogContract, GivesEveryReaderAllInOrderWithGrowingOffsets) {
   }
 }
 
+// A Kafka topic takes a megabyte a message.
+TEST_P(LogContract, TakesRecordsOfAnySize) {
+  constexpr std::size_t kLarge = 3'000'000;
+  const auto log = begun();
+  auto batch = transaction_at(1, 2, kLarge);
+  Chunk chunk{0, {}, {}, {{Value::integer(8), Value::text(std::string(kLarge, 'r'))}}, {}};
+  for (int i = 0; i < 100'000; ++i) chunk.touched.push_back({Value::integer(1'000'000'000 + i)});
+  batch->records.insert(batch->records.end() - 1, std::move(chunk));
+  Checkpoint& checkpoint = std::get<End>(batch->records.back()).checkpoint;
+  checkpoint.source_state.assign(kLarge, 's');
+  log->append(batch);
+  const auto other = open_to_read();
+  for (ChangeLog* reading : {log.get(), other.get()}) {
+    const std::vector<Told> all = told(*reading, batch->offsets.front());
+    ASSERT_EQ(all.size(), batch->records.size());
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      EXPECT_TRUE(same_record(all[i].record, batch->records[i])) << i;
+      EXPECT_EQ(all[i].offset, batch->offsets[i]);
+    }
+  }
+  EXPECT_EQ(open()->read_tail().checkpoint, checkpoint);
+}
+
 TEST_P(LogContract, IsReadFromAnyOffset) {
   const auto log = begun();
   auto batch = transaction_at(1, 5);
