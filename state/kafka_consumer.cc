@@ -76,16 +76,13 @@ class KafkaConsumer::Impl {
   const std::vector<Read>& read(std::size_t most, milliseconds wait, const std::stop_token& stop) {
     reads_.clear();
     messages_.clear();
-    raw_.resize(most);
     const auto until = steady_clock::now() + wait;
     for (;;) {
       const auto left = std::chrono::duration_cast<milliseconds>(until - steady_clock::now());
       const auto step = std::clamp(left, milliseconds(0), kStep);
-      const ssize_t count = rd_kafka_consume_batch_queue(
-          queue_.get(), static_cast<int>(step.count()), raw_.data(), raw_.size());
-      for (ssize_t i = 0; i < count; ++i) {
-        messages_.emplace_back(raw_[static_cast<std::size_t>(i)]);
-      }
+      // librdkafka waits until there are as many as it is asked for: for one, then, and for none of
+      // the others that are there already.
+      if (collect(1, step) == 1) collect(most - 1, milliseconds(0));
       for (const auto& message : messages_) take(*message);
       if (!reads_.empty() || left <= milliseconds(0) || stop.stop_requested()) return reads_;
       messages_.clear();
@@ -94,6 +91,17 @@ class KafkaConsumer::Impl {
   }
 
  private:
+  // How many came; at most `most`.
+  std::size_t collect(std::size_t most, milliseconds wait) {
+    raw_.resize(most);
+    const ssize_t count = rd_kafka_consume_batch_queue(queue_.get(), static_cast<int>(wait.count()),
+                                                       raw_.data(), raw_.size());
+    for (ssize_t i = 0; i < count; ++i) {
+      messages_.emplace_back(raw_[static_cast<std::size_t>(i)]);
+    }
+    return static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+  }
+
   void check_partitions() {
     KafkaOwned<const rd_kafka_metadata_t> metadata;
     connection_.ask("the brokers do not answer", [&](int timeout_ms) {

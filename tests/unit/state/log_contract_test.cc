@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
@@ -131,6 +132,25 @@ TEST_P(LogContract, HasOneIdentityForAll) {
   EXPECT_EQ(open()->identity(), log->identity());
   log->claim(1);
   EXPECT_EQ(open_to_read()->identity(), log->identity());
+}
+
+TEST_P(LogContract, GivesAReaderApartNewRecordsAtOnce) {
+  const auto log = begun();
+  const auto apart = open_to_read();
+  const auto reader = apart->reader(log->next());
+  // The machine may be busy: the quickest of some counts.
+  auto quickest = std::chrono::steady_clock::duration::max();
+  for (std::uint64_t commit = 1; commit <= 10; ++commit) {
+    log->append(batch_of({Begin{{commit, 0}, 1}, End{checkpoint_at(commit)}}));
+    const auto appended = std::chrono::steady_clock::now();
+    for (Offset at = 0; at < log->next();) {
+      const auto batch = reader->next(std::chrono::seconds(20), {});
+      ASSERT_NE(batch, nullptr);
+      at = batch->offsets.back() + 1;
+    }
+    quickest = std::min(quickest, std::chrono::steady_clock::now() - appended);
+  }
+  EXPECT_LT(quickest, milliseconds(50));
 }
 
 TEST_P(LogContract, ANewOneHasAnEmptyTail) {
