@@ -18,7 +18,10 @@ constexpr std::chrono::seconds kStopPatience{2};
 constexpr milliseconds kDeliveryPatience{120'000};
 // What a message and its batch need beside key and value.
 constexpr std::int64_t kFraming = 512;
-constexpr std::int64_t kBatch = 1'000'000;
+// The same for a message within a batch, its header included.
+constexpr std::size_t kWithinBatch = 192;
+// As much as the publisher appends at once, as JSON.
+constexpr std::int64_t kBatch = 4'000'000;
 // That librdkafka can be told.
 constexpr std::int64_t kMostBytes = 1'000'000'000;
 
@@ -36,6 +39,12 @@ milliseconds patience_of(const KafkaOptions& options) {
   return kDeliveryPatience;
 }
 
+// The largest batch that the topic takes, even if nothing of it can be compressed.
+std::int64_t batch_bytes(std::int64_t max_message_bytes) {
+  if (max_message_bytes <= 2 * kFraming) return 1'000'000;
+  return std::min(kBatch, std::max<std::int64_t>(max_message_bytes - kFraming, 1000));
+}
+
 std::vector<std::pair<std::string, std::string>> properties(std::int64_t max_message_bytes) {
   std::vector<std::pair<std::string, std::string>> made = {
       {"acks", "all"},
@@ -45,18 +54,16 @@ std::vector<std::pair<std::string, std::string>> properties(std::int64_t max_mes
       // For the same reason no message is given up by itself; send() gives up all that are left.
       {"message.timeout.ms", "0"},
       {"compression.type", "lz4"},
-      // A batch is flushed as a whole, so nothing need wait for more.
-      {"linger.ms", "2"},
-      {"batch.size", std::to_string(kBatch)},
+      // What send() hands over is flushed together; nothing of it is to go by itself before.
+      {"linger.ms", "20"},
+      {"batch.size", std::to_string(batch_bytes(max_message_bytes))},
+      {"batch.num.messages", "100000"},
       {"queue.buffering.max.messages", "200000"},
       {"queue.buffering.max.kbytes", "131072"},
   };
   if (max_message_bytes > 2 * kFraming) {
     const std::int64_t most = std::max<std::int64_t>(max_message_bytes - kFraming, 1000);
     made.emplace_back("message.max.bytes", std::to_string(std::min(most, kMostBytes)));
-    for (auto& [name, value] : made) {
-      if (name == "batch.size") value = std::to_string(std::min(kBatch, most));
-    }
   }
   return made;
 }
@@ -72,6 +79,7 @@ class KafkaProducer::Impl {
  public:
   Impl(const KafkaOptions& options, std::int64_t max_message_bytes)
       : patience_(patience_of(options)),
+        batch_bytes_(static_cast<std::size_t>(batch_bytes(max_message_bytes))),
         connection_(std::make_unique<KafkaConnection>(RD_KAFKA_PRODUCER, options,
                                                       properties(max_message_bytes),
                                                       KafkaDelivery{delivered, this})),
@@ -84,18 +92,34 @@ class KafkaProducer::Impl {
     }
     offsets_.assign(messages.size(), -1);
     progress_ = steady_clock::now();
+    // librdkafka gets no more than one batch at a time: while messages wait behind one that is on
+    // its way, its thread looks without a pause whether they may go.
+    std::size_t bytes = 0;
     for (std::size_t i = 0; i < messages.size(); ++i) {
+      bytes += bytes_of(messages[i]);
+      if (bytes > batch_bytes_) {
+        wait_for_brokers();
+        bytes = bytes_of(messages[i]);
+      }
       if (i == messages.size() / 2) TANDEM_FAILPOINT("kafka.send.half");
       produce(messages[i], i);
     }
-    while (waiting_ > 0) {
-      // It sends what lingers.
-      take_turn([](rd_kafka_t* client) { rd_kafka_flush(client, kStepMs); });
-    }
+    wait_for_brokers();
     return std::move(offsets_);
   }
 
  private:
+  static std::size_t bytes_of(const KafkaMessage& message) {
+    return kWithinBatch + message.key.value_or("").size() + message.value.value_or("").size();
+  }
+
+  void wait_for_brokers() {
+    while (waiting_ > 0) {
+      // It sends what lingers.
+      take_turn([](rd_kafka_t* client) { rd_kafka_flush(client, kStepMs); });
+    }
+  }
+
   static void delivered(void* owner, const rd_kafka_message_t& message) {
     auto* self = static_cast<Impl*>(owner);
     auto* offset = static_cast<std::int64_t*>(message._private);
@@ -190,6 +214,7 @@ class KafkaProducer::Impl {
   }
 
   const milliseconds patience_;
+  const std::size_t batch_bytes_;
   std::vector<std::int64_t> offsets_;
   std::size_t waiting_ = 0;
   rd_kafka_resp_err_t error_ = RD_KAFKA_RESP_ERR_NO_ERROR;  // of the first message that failed
