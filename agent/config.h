@@ -46,8 +46,10 @@ struct LogConfig {
   LogType type = LogType::kEmbedded;
   std::chrono::seconds retention_age{7 * 24 * 3600};
   std::uint64_t retention_size = 10'000'000'000;
-  std::vector<std::string> brokers;               // of Kafka
-  std::string topic;                              // of Kafka; the pipeline's name by default
+  std::vector<std::string> brokers;  // of Kafka
+  std::string topic;                 // of Kafka; the pipeline's name by default
+  int replication = -1;  // of topics that init makes; -1: as many as the cluster's default says
+  std::map<std::string, std::string> settings;  // of the topic that init makes; they win over ours
   std::map<std::string, std::string> properties;  // librdkafka's own; may hold secrets
   bool tombstones = false;                        // of Kafka, behind the delete of a row
 };

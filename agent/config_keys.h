@@ -20,8 +20,9 @@ inline constexpr Shape kSourceShape{"source",
                                      "snapshot_tables", "heartbeat", "tables"}};
 inline constexpr Shape kCredentialsShape{"credentials", {"file", "section"}};
 inline constexpr Shape kSourceTableShape{"sourceTable", {"key", "replace_victims", "insert_only"}};
-inline constexpr Shape kLogShape{
-    "log", {"type", "retention", "brokers", "topic", "properties", "tombstones"}};
+inline constexpr Shape kLogShape{"log",
+                                 {"type", "retention", "brokers", "topic", "properties",
+                                  "tombstones", "replication", "settings"}};
 inline constexpr Shape kRetentionShape{"retention", {"age", "size"}};
 inline constexpr Shape kTargetShape{
     "target",

@@ -97,10 +97,21 @@ void read_brokers(const ConfigNode& node, LogConfig& log, MistakeList& mistakes)
   }
 }
 
-void read_properties(const ConfigNode& node, LogConfig& log, MistakeList& mistakes) {
-  if (!expect_map(node, "of librdkafka's properties", mistakes)) return;
+void read_replication(const ConfigNode& node, LogConfig& log, MistakeList& mistakes) {
+  constexpr std::int64_t kMost = 32767;
+  auto count = read_whole(node, 1, mistakes);
+  if (count && *count > kMost) {
+    mistakes.add(node, "must be the number of brokers at most");
+  } else if (count) {
+    log.replication = static_cast<int>(*count);
+  }
+}
+
+void read_texts(const ConfigNode& node, const char* what, std::map<std::string, std::string>& texts,
+                MistakeList& mistakes) {
+  if (!expect_map(node, what, mistakes)) return;
   for (const auto& [name, value] : node.entries) {
-    if (auto text = read_text(value, mistakes)) log.properties.emplace(name.text, *text);
+    if (auto text = read_text(value, mistakes)) texts.emplace(name.text, *text);
   }
 }
 
@@ -158,7 +169,13 @@ void read_log(const ConfigNode& node, LogConfig& log, MistakeList& mistakes) {
     log.topic = read_name(*topic, mistakes).value_or("");
   }
   if (const ConfigNode* properties = map.find("properties")) {
-    read_properties(*properties, log, mistakes);
+    read_texts(*properties, "of librdkafka's properties", log.properties, mistakes);
+  }
+  if (const ConfigNode* replication = map.find("replication")) {
+    read_replication(*replication, log, mistakes);
+  }
+  if (const ConfigNode* settings = map.find("settings")) {
+    read_texts(*settings, "of the topic's settings", log.settings, mistakes);
   }
   if (const ConfigNode* tombstones = map.find("tombstones")) {
     log.tombstones = read_flag(*tombstones, mistakes).value_or(false);

@@ -200,25 +200,33 @@ std::unique_ptr<state::ControlTopic> open_control(const Config& config, std::sto
   return std::make_unique<state::ControlTopic>(kafka(config, std::move(stop)).kafka);
 }
 
-std::vector<std::string> make_log(const Config& config) {
+std::vector<state::KafkaOptions> kafka_topics(const Config& config) {
   if (config.log.type != LogType::kKafka) return {};
-  const state::KafkaLogOptions options = kafka(config);
-  state::KafkaTopicSettings settings;
-  settings.configs = {
-      {"cleanup.policy", "delete"},
-      {"retention.ms", std::to_string(std::chrono::milliseconds(config.log.retention_age).count())},
-      {"retention.bytes", std::to_string(config.log.retention_size)}};
+  const state::KafkaOptions log = kafka(config).kafka;
+  state::KafkaOptions control = log;
+  control.topic = state::control_topic_of(log.topic);
+  return {log, control};
+}
+
+std::vector<std::string> make_log(const Config& config) {
   std::vector<std::string> made;
-  if (state::make_kafka_topic(options.kafka, settings)) {
-    made.push_back("made the Kafka topic " + options.kafka.topic);
-  }
-  // It says who owns a target, for as long as there is one.
-  state::KafkaOptions control = options.kafka;
-  control.topic = state::control_topic_of(control.topic);
-  settings.configs = {
-      {"cleanup.policy", "delete"}, {"retention.ms", "-1"}, {"retention.bytes", "-1"}};
-  if (state::make_kafka_topic(control, settings)) {
-    made.push_back("made the Kafka topic " + control.topic);
+  for (const state::KafkaOptions& topic : kafka_topics(config)) {
+    state::KafkaTopicSettings settings;
+    settings.replication_factor = config.log.replication;
+    std::map<std::string, std::string> configs;
+    // The control topic says who owns a target, for as long as there is one.
+    const bool forgets = topic.topic == config.log.topic;
+    const auto age = std::chrono::milliseconds(config.log.retention_age);
+    configs["cleanup.policy"] = "delete";
+    configs["retention.ms"] = forgets ? std::to_string(age.count()) : "-1";
+    configs["retention.bytes"] = forgets ? std::to_string(config.log.retention_size) : "-1";
+    for (const auto& [name, value] : config.log.settings) {
+      if (forgets || name.find("insync") != std::string::npos) configs[name] = value;
+    }
+    settings.configs.assign(configs.begin(), configs.end());
+    if (state::make_kafka_topic(topic, settings)) {
+      made.push_back("made the Kafka topic " + topic.topic);
+    }
   }
   return made;
 }

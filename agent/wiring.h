@@ -43,6 +43,8 @@ std::unique_ptr<state::ChangeLog> open_log(const Config& config,
                                            Role role = Role::kAll, std::stop_token stop = {});
 /// Of a log in Kafka; null for others.
 std::unique_ptr<state::ControlTopic> open_control(const Config& config, std::stop_token stop = {});
+/// Of a log in Kafka: its topic and its control topic. Nothing for others.
+std::vector<state::KafkaOptions> kafka_topics(const Config& config);
 /// Makes what the log needs beside the state directory: Kafka's topic. Returns what was made, a
 /// sentence each.
 std::vector<std::string> make_log(const Config& config);

@@ -78,6 +78,11 @@ class KafkaConsumer {
   /// Throws Error if the topic is not there, has not exactly one partition, or if no broker answers
   /// for so long.
   Range range(std::chrono::milliseconds patience = std::chrono::seconds(30));
+  /// How many brokers are to have each message; nothing: the topic is not there.
+  std::optional<int> replicas();
+  /// The offset of the first message that was written at this time (Unix milliseconds) or later,
+  /// or of the next one.
+  std::int64_t at(std::int64_t unix_ms);
   /// The topic's settings as its brokers have them; empty if the user may not ask.
   std::map<std::string, std::string> settings();
   /// What read() gives next.

@@ -51,6 +51,20 @@ class KafkaConsumer::Impl {
     return range;
   }
 
+  std::optional<int> replicas() {
+    const Metadata metadata = ask_metadata(false);
+    if (is_missing(*metadata)) return std::nullopt;
+    const rd_kafka_metadata_topic_t& topic = metadata->topics[0];
+    return topic.partition_cnt == 0 ? 0 : topic.partitions[0].replica_cnt;
+  }
+
+  std::int64_t at(std::int64_t unix_ms) {
+    std::int64_t offset = -1;
+    connection_.ask("the broker does not tell what the topic holds",
+                    [&](int timeout_ms) { return offset_at(unix_ms, timeout_ms, offset); });
+    return offset >= 0 ? offset : range(kKafkaPatience).next;
+  }
+
   std::map<std::string, std::string> settings() {
     std::map<std::string, std::string> settings;
     connection_.ask("the brokers do not tell the topic's settings",
@@ -102,17 +116,31 @@ class KafkaConsumer::Impl {
     return static_cast<std::size_t>(std::max<ssize_t>(count, 0));
   }
 
-  void check_partitions() {
-    KafkaOwned<const rd_kafka_metadata_t> metadata;
+  using Metadata = KafkaOwned<const rd_kafka_metadata_t>;
+  // With the topic's own trouble, if it has any, as that of the question.
+  Metadata ask_metadata(bool must_be_there) {
+    Metadata metadata;
     connection_.ask("the brokers do not answer", [&](int timeout_ms) {
       const rd_kafka_metadata_t* answer = nullptr;
       const rd_kafka_resp_err_t error =
           rd_kafka_metadata(connection_.client(), 0, topic_.get(), &answer, timeout_ms);
       metadata.reset(answer);
       if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return error;
+      if (!must_be_there && is_missing(*metadata)) return RD_KAFKA_RESP_ERR_NO_ERROR;
       return metadata->topic_cnt == 1 ? metadata->topics[0].err
                                       : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     });
+    return metadata;
+  }
+
+  static bool is_missing(const rd_kafka_metadata_t& metadata) {
+    return metadata.topic_cnt != 1 ||
+           metadata.topics[0].err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+           metadata.topics[0].err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+  }
+
+  void check_partitions() {
+    const Metadata metadata = ask_metadata(true);
     const int partitions = metadata->topics[0].partition_cnt;
     if (partitions != 1) {
       throw Error(
@@ -212,6 +240,8 @@ class KafkaConsumer::Impl {
 KafkaConsumer::KafkaConsumer(const KafkaOptions& options)
     : impl_(std::make_unique<Impl>(options)) {}
 KafkaConsumer::~KafkaConsumer() = default;
+std::optional<int> KafkaConsumer::replicas() { return impl_->replicas(); }
+std::int64_t KafkaConsumer::at(std::int64_t unix_ms) { return impl_->at(unix_ms); }
 KafkaConsumer::Range KafkaConsumer::range(milliseconds patience) { return impl_->range(patience); }
 std::map<std::string, std::string> KafkaConsumer::settings() { return impl_->settings(); }
 void KafkaConsumer::seek(std::int64_t offset) { impl_->seek(offset); }

@@ -331,6 +331,11 @@ std::unique_ptr<LogReader> KafkaLog::reader(Offset from) {
 
 Offset KafkaLog::first() { return known().range.first; }
 
+Offset KafkaLog::at(std::int64_t unix_ms) {
+  std::lock_guard lock(mutex_);
+  return consumer_.at(unix_ms);
+}
+
 std::uint64_t KafkaLog::size_bytes() {
   const Known known = this->known();
   const double average = static_cast<double>(known.bytes) /

@@ -46,6 +46,7 @@ class KafkaLog : public ChangeLog {
   std::unique_ptr<LogReader> reader(Offset from) override;
   Offset first() override;
   Offset next() override;
+  Offset at(std::int64_t unix_ms) override;
   /// The topic's own retention lets go.
   void prune(Offset /*needed_from*/) override {}
   /// About: as many messages as there are, of the size of those that were met.

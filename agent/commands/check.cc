@@ -1,11 +1,13 @@
-// tandem check: a preflight of config, source, state and target. Changes nothing.
+// tandem check: a preflight of config, source, log, state and target. Changes nothing.
 #include <unistd.h>
 
 #include <cstdio>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "agent/commands/commands.h"
+#include "agent/log_check.h"
 #include "agent/terminal.h"
 #include "agent/wiring.h"
 
@@ -35,8 +37,8 @@ class Sheet {
   int failures_ = 0;
 };
 
-void check_source(const Config& config, Sheet& sheet) {
-  for (const capture::Finding& finding : open_source(config)->check()) {
+void enter(const std::vector<capture::Finding>& findings, Sheet& sheet) {
+  for (const capture::Finding& finding : findings) {
     switch (finding.level) {
       case capture::Finding::Level::kOk:
         sheet.good(finding.subject, finding.text);
@@ -90,7 +92,8 @@ int run_check(const CommandLine& line, std::stop_token stop) {
         config.file + ":" + std::to_string(warning.line) + ": " + warning.key + ": " + warning.text,
         "");
   }
-  check_source(config, sheet);
+  enter(open_source(config)->check(), sheet);
+  enter(check_log(config), sheet);
   check_target(config, stop, sheet);
   state::StateDirectory directory = state::StateDirectory::look(config.state);
   sheet.good("state", directory.exists() ? config.state + " is there"

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from child import free_port, start_child
 from eventually import eventually
@@ -114,6 +114,18 @@ class KafkaBroker:
         future = self.admin.create_topics(
             [NewTopic(name, num_partitions=1, replication_factor=1, config=config)])[name]
         future.result(30)
+
+    def settings(self, name):
+        """Of a topic, by name."""
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+        return {key: entry.value for key, entry in self.admin.describe_configs([resource])[resource].result(30).items()}
+
+    def alter_topic(self, name, **settings):
+        entries = [ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+                   for key, value in settings.items()]
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=entries)
+        self.admin.incremental_alter_configs([resource])[resource].result(30)
+        eventually(lambda: settings.items() <= self.settings(name).items(), 20, "the topic has its settings")
 
     def delete_topic(self, name):
         self.admin.delete_topics([name])[name].result(30)
