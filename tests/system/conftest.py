@@ -18,6 +18,7 @@ import ways
 from deployment import CHINOOK_CONFIG, REPOSITORY, Deployment
 from local_items import LocalItems, chinook_config
 from proxy import Proxy
+from tcp_proxy import TcpProxy
 
 
 def missing(what):
@@ -169,6 +170,28 @@ def kafka(tmp_path_factory):
     broker = kafka_broker.KafkaBroker(tmp_path_factory.mktemp("kafka"))
     yield broker
     broker.stop()
+
+
+@pytest.fixture(scope="session")
+def rough_broker(tmp_path_factory):
+    if kafka_broker.home() is None:
+        missing("Kafka is not here: run ./dev test system")
+    proxy = TcpProxy(0)
+    broker = kafka_broker.KafkaBroker(tmp_path_factory.mktemp("kafka"), proxy)
+    yield broker
+    broker.stop()
+    proxy.stop()
+
+
+@pytest.fixture
+def rough_kafka(rough_broker):
+    """A broker behind a proxy, which a test may kill, stop and cut off."""
+    if rough_broker.process.poll() is not None:
+        rough_broker.start()
+    rough_broker.resume()
+    rough_broker.proxy.delay, rough_broker.proxy.stalled = 0.0, False
+    rough_broker.proxy.cut()
+    return rough_broker
 
 
 @pytest.fixture

@@ -1,12 +1,20 @@
 """A real Kafka of the tests' own: one node, broker and controller at once, on free ports."""
 
+import itertools
 import os
 import pathlib
 import shutil
 import signal
 import subprocess
 
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+)
 
 from child import free_port, start_child
 from eventually import eventually
@@ -43,6 +51,18 @@ log.retention.check.interval.ms=500
 log.initial.task.delay.ms=500
 """
 
+# Of two entries of one name, the last one counts.
+SECURE = """
+listeners=PLAINTEXT://127.0.0.1:{plain},CONTROLLER://127.0.0.1:{controller},SECURE://127.0.0.1:{secure}
+advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SECURE://localhost:{secure}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL
+ssl.keystore.type=PEM
+ssl.keystore.location={keystore}
+sasl.enabled.mechanisms=PLAIN
+listener.name.secure.plain.sasl.jaas.config=\
+  org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";
+"""
+
 
 def home():
     """Where ./dev has put its archives; None if they are not there."""
@@ -54,22 +74,33 @@ def home():
 
 
 class KafkaBroker:
-    """`advertised`: the port that clients are sent to, a proxy's perhaps."""
+    """`proxy`: what clients are sent to instead. `secure`: of a listener with TLS and a password, a
+    keystore, user and password; clients find it at secure_address."""
 
     jvm = JVM
 
-    def __init__(self, directory, advertised=None):
+    def __init__(self, directory, proxy=None, secure=None):
         self.directory = pathlib.Path(directory)
         self.port, controller = free_port(), free_port()
+        self.proxy, self._topics = proxy, itertools.count(1)
+        advertised = proxy.port if proxy else None
+        if proxy:
+            proxy.target = self.port
         self.address = f"127.0.0.1:{advertised or self.port}"
         self.log = self.directory / "kafka.log"
         self.properties = self.directory / "server.properties"
         self.properties.write_text(PROPERTIES.format(
-            port=self.port, controller=controller, advertised=advertised or self.port, directory=self.directory))
+            port=self.port, controller=controller, advertised=advertised or self.port, directory=self.directory)
+            + (self._secured(controller, secure) if secure else ""))
         subprocess.run(
             self._java("kafka.tools.StorageTool", "format", "--standalone", "-t", CLUSTER, "-c", self.properties),
             check=True, capture_output=True, timeout=120)
         self.start()
+
+    def _secured(self, controller, secure):
+        port = free_port()
+        self.secure_address = f"localhost:{port}"
+        return SECURE.format(plain=self.port, controller=controller, secure=port, **secure)
 
     def _java(self, *arguments):
         return [str(argument) for argument in (
@@ -79,7 +110,8 @@ class KafkaBroker:
     def start(self):
         with open(self.directory / "stdout.log", "ab") as out:
             self.process = start_child(self._java("kafka.Kafka", self.properties), stdout=out, stderr=out)
-        self.admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{self.port}", "log_level": 0})
+        self.admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{self.port}", "log_level": 0,
+                                  "socket.timeout.ms": 10000})
         eventually(self._answers, 90, "Kafka answers", alive=self._alive)
 
     def _answers(self):
@@ -110,6 +142,10 @@ class KafkaBroker:
     def resume(self):
         self.process.send_signal(signal.SIGCONT)
 
+    def new_topic(self):
+        """A name that no topic has had."""
+        return f"rough-{next(self._topics)}"
+
     def make_topic(self, name, **config):
         future = self.admin.create_topics(
             [NewTopic(name, num_partitions=1, replication_factor=1, config=config)])[name]
@@ -129,3 +165,21 @@ class KafkaBroker:
 
     def delete_topic(self, name):
         self.admin.delete_topics([name])[name].result(30)
+
+    def produce(self, topic, value):
+        producer = Producer({"bootstrap.servers": self.address, "log_level": 0})
+        producer.produce(topic, value)
+        assert producer.flush(30) == 0
+
+    def delete_records(self, topic, before):
+        partition = TopicPartition(topic, 0, before)
+        for future in self.admin.delete_records([partition]).values():
+            future.result(30)
+
+    def is_empty(self, topic):
+        consumer = Consumer({"bootstrap.servers": self.address, "group.id": "tests", "log_level": 0})
+        try:
+            first, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=20)
+            return first == end
+        finally:
+            consumer.close()
