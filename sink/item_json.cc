@@ -2,9 +2,9 @@
 //
 //   {"S": "x"} {"N": "1.5"} {"B": "base64"} {"BOOL": true} {"NULL": true}
 //   {"L": [value, …]} {"M": {"name": value, …}} {"SS": ["x", …]} {"NS": […]} {"BS": […]}
-#include "state/base64.h"
 #include "sink/item.h"
 #include "sink/item_check.h"
+#include "state/base64.h"
 #include "state/json_string.h"
 
 namespace tandem::sink {
