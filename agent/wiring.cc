@@ -23,6 +23,9 @@ namespace tandem::agent {
 
 namespace {
 
+// An append of the publisher's is one batch of the topic, even if it can't be compressed.
+constexpr char kLargestBatch[] = "8388608";
+
 capture::PostgresOptions postgres_options(const Config& config) {
   capture::PostgresOptions options;
   options.url = config.source.url;
@@ -219,6 +222,7 @@ std::vector<std::string> make_log(const Config& config) {
     const auto age = std::chrono::milliseconds(config.log.retention_age);
     configs["cleanup.policy"] = "delete";
     configs["retention.ms"] = forgets ? std::to_string(age.count()) : "-1";
+    configs["max.message.bytes"] = kLargestBatch;
     configs["retention.bytes"] = forgets ? std::to_string(config.log.retention_size) : "-1";
     for (const auto& [name, value] : config.log.settings) {
       if (forgets || name.find("insync") != std::string::npos) configs[name] = value;

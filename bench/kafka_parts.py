@@ -16,6 +16,7 @@ import stage
 
 DEBEZIUM = "debezium"  # its slot, publication and prefix
 LATENCY_ROWS = 1_000
+AS_INIT_MAKES_IT = {"max.message.bytes": "8388608"}
 
 
 @contextlib.contextmanager
@@ -125,7 +126,7 @@ def _debezium(bench, database, broker, changes):
 def _read_table(database, broker, slot, rows):
     """Makes a slot and a topic and reads the whole table into it, so that a stream can follow."""
     database.make_slot(slot)
-    broker.make_topic(slot)
+    broker.make_topic(slot, **AS_INIT_MAKES_IT)
     read = _run(database, broker, slot, "snapshot")
     _expect("rows", read["rows"], rows)
     return read
