@@ -1,5 +1,7 @@
 #include "agent/apply_side.h"
 
+#include <algorithm>
+#include <chrono>
 #include <string>
 #include <thread>
 #include <utility>
@@ -7,8 +9,14 @@
 #include "agent/first_load.h"
 #include "agent/log.h"
 #include "agent/wiring.h"
+#include "state/rest.h"
 
 namespace tandem::agent {
+namespace {
+
+constexpr std::chrono::seconds kWatchOwner{2};
+
+}  // namespace
 
 ApplySide::ApplySide(const Config& config, const state::StateDirectory& directory,
                      state::ChangeLog& log, Options options)
@@ -37,10 +45,8 @@ TargetOwner::Claimed ApplySide::claim() {
     took_over = took_over || claimed.took_over;
   }
   if (took_over) std::this_thread::sleep_for(2 * sink::kLease);
-  if (!options_.source.began_at) {
-    // What another agent wrote, it had from the log as far as it went before our claim.
-    began_at_ = state::Version{log_.read_tail().epoch, log_.next()};
-  }
+  // What another agent wrote, it had from the log as far as it went before our claim.
+  if (!options_.source.began_at) log_end_ = log_.read_tail().next;
   return claimed;
 }
 
@@ -50,13 +56,20 @@ sink::ReconcilerOptions ApplySide::reconciler_options() {
   options.attribute = config_.target.options.attribute;
   options.prune = options_.prune;
   options.made_tables = made_tables(ledger_);
-  options.began_at = [this] {
-    return options_.source.began_at ? options_.source.began_at() : began_at_;
-  };
+  options.began_at = [this] { return began_at(); };
   options.assert_owner = [this] { assert_owner(); };
   options.instance = claimed_.instance;
   options.instance_before = claimed_.before;
   return options;
+}
+
+// Without a source: where the replica stands when all that the log held at the claim is folded. The
+// last of that may be a part of a transaction, which counts for nothing.
+std::optional<state::Version> ApplySide::began_at() const {
+  if (options_.source.began_at) return options_.source.began_at();
+  const FoldStatus folded = fold_.status();
+  if (folded.read < log_end_) return std::nullopt;
+  return state::Version{folded.position.epoch, folded.position.next};
 }
 
 FoldWorker::Options ApplySide::fold_options(const state::StateDirectory& directory) {
@@ -70,14 +83,18 @@ FoldWorker::Options ApplySide::fold_options(const state::StateDirectory& directo
 }
 
 std::vector<ApplySide::Work> ApplySide::works() {
-  return {[this](std::stop_token stop) { fold_.run(std::move(stop)); },
-          [this](std::stop_token stop) { reconciler_.run(std::move(stop)); }};
+  std::vector<Work> works = {[this](std::stop_token stop) { fold_.run(std::move(stop)); },
+                             [this](std::stop_token stop) { reconciler_.run(std::move(stop)); }};
+  if (owner_) works.emplace_back([this](const std::stop_token& stop) { watch_owner(stop); });
+  return works;
 }
 
 bool ApplySide::wait_for_all(bool idle, const std::stop_token& stop) {
   // Beside the writer of the log its end is known; others ask.
   const state::Offset end = options_.source.began_at ? log_.next() : log_.read_tail().next;
-  return fold_.wait_for(end, stop) && reconciler_.wait_applied(end - 1, stop) &&
+  if (!fold_.wait_for(end, stop)) return false;
+  const state::Offset whole = std::min(end, fold_.status().position.next);
+  return reconciler_.wait_applied(whole - 1, stop) &&
          // What another agent left is compared without a mark of the log's.
          ((!idle && !owner_) || reconciler_.wait_idle(stop));
 }
@@ -90,13 +107,10 @@ void ApplySide::assert_owner() {
 // What was sent last may have reached the target after another agent took over and read it: the
 // other one is told, whatever ended this run.
 void ApplySide::confirm_ownership() {
-  if (!reconciler_.sent_unconfirmed()) {
-    if (owner_) owner_->leave();
-    return;
-  }
+  if (!reconciler_.sent_unconfirmed()) return leave();
   try {
     assert_owner();
-    if (owner_) owner_->leave();
+    leave();
   } catch (const state::Fenced&) {
     try {
       report_late_writes();
@@ -110,6 +124,33 @@ void ApplySide::confirm_ownership() {
   } catch (const state::Error&) {
     // Who can't be asked says nothing against us.
     return;
+  }
+}
+
+// While something may still be on its way, a successor has to wait.
+void ApplySide::leave() {
+  if (!owner_ || !reconciler_.status().idle) return;
+  try {
+    owner_->leave();
+  } catch (const state::Error&) {
+    return;  // it waits needlessly
+  }
+}
+
+// One that has nothing to send is told as well that it was succeeded, or that somebody wrote late.
+void ApplySide::watch_owner(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    state::rest(kWatchOwner, stop);
+    if (stop.stop_requested()) return;
+    try {
+      owner_->assert_owner();
+    } catch (const state::Fenced&) {
+      throw;
+    } catch (const LateWrites&) {
+      throw;
+    } catch (const state::Error&) {
+      continue;  // whoever wants to send finds out what is wrong
+    }
   }
 }
 

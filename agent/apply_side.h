@@ -63,16 +63,19 @@ class ApplySide {
   FoldWorker::Options fold_options(const state::StateDirectory& directory);
   sink::ReconcilerOptions reconciler_options();
   void assert_owner();
+  void leave();
+  void watch_owner(const std::stop_token& stop);
+  std::optional<state::Version> began_at() const;
 
   const Config& config_;
   Options options_;
   state::ChangeLog& log_;
+  std::optional<TargetOwner> owner_;  // asked by the target's threads, and so made before it
+  state::Offset log_end_ = 0;         // when the target had been claimed
   std::unique_ptr<sink::Target> target_;
   state::Ledger ledger_;
   sink::DocumentSet documents_;
   sink::Relations relations_;
-  std::optional<TargetOwner> owner_;
-  std::optional<state::Version> began_at_;  // where no source is
   const TargetOwner::Claimed claimed_;
   sink::Reconciler reconciler_;
   FoldWorker fold_;

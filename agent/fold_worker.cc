@@ -25,7 +25,7 @@ void FoldWorker::run(std::stop_token stop) {
   state::Replica replica(options_.replica_path, log_.identity(), &listener_,
                          {.first_mark = options_.first_mark});
   auto reader = log_.reader(std::max(replica.position().next, options_.start_at));
-  publish(replica, false);
+  publish(replica, 0, false);
   auto swept = Clock::now();
   auto synced = Clock::now();
   while (!stop.stop_requested()) {
@@ -40,7 +40,10 @@ void FoldWorker::run(std::stop_token stop) {
       status_.rows += result.rows;
       status_.rows_written += result.rows_written;
     }
-    if (result.committed || batch == nullptr) publish(replica, caught_up);
+    if (result.committed || batch == nullptr) {
+      // What waits to be committed together with more has been read, and is not folded.
+      publish(replica, caught_up ? reader->position() : 0, caught_up);
+    }
     if (result.committed && options_.committed) options_.committed();
     take_requests(replica, stop);
     if (Clock::now() - swept > kSweepEvery) {
@@ -56,7 +59,7 @@ void FoldWorker::run(std::stop_token stop) {
   replica.flush();
   replica.sweep(options_.ledger_path);
   log_.prune(replica.sync());
-  publish(replica, false);
+  publish(replica, 0, false);
 }
 
 void FoldWorker::take_requests(state::Replica& replica, const std::stop_token& stop) {
@@ -83,10 +86,11 @@ void FoldWorker::take_requests(state::Replica& replica, const std::stop_token& s
   if (options_.committed) options_.committed();
 }
 
-void FoldWorker::publish(const state::Replica& replica, bool caught_up) {
+void FoldWorker::publish(const state::Replica& replica, state::Offset read, bool caught_up) {
   {
     std::lock_guard lock(mutex_);
     status_.position = replica.position();
+    status_.read = std::max({status_.read, read, status_.position.next});
     status_.caught_up = caught_up;
   }
   moved_.notify_all();
@@ -99,7 +103,7 @@ FoldStatus FoldWorker::status() const {
 
 bool FoldWorker::wait_for(state::Offset next, std::stop_token stop) {
   std::unique_lock lock(mutex_);
-  return moved_.wait(lock, stop, [&] { return status_.position.next >= next; });
+  return moved_.wait(lock, stop, [&] { return status_.read >= next; });
 }
 
 void FoldWorker::request_marks(Make make, std::function<void()> done) {

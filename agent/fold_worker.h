@@ -20,6 +20,8 @@ namespace tandem::agent {
 struct FoldStatus {
   state::ReplicaPosition position;
   std::int64_t transactions = 0, rows = 0, rows_written = 0;
+  /// All before this offset of the log is folded, or does not count (state::LogReader::position).
+  state::Offset read = 0;
   bool caught_up = false;
 };
 
@@ -35,7 +37,7 @@ class FoldWorker {
 
   void run(std::stop_token stop);
   FoldStatus status() const;
-  /// Blocks until the replica stands at or past `next`, or stop. False on stop.
+  /// Blocks until all before `next` is folded or does not count, or stop. False on stop.
   bool wait_for(state::Offset next, std::stop_token stop);
   /// Has the fold's thread make marks, in a transaction of their own, at its next turn. `done` is
   /// called on that thread when they are durable.
@@ -46,7 +48,7 @@ class FoldWorker {
 
  private:
   void take_requests(state::Replica& replica, const std::stop_token& stop);
-  void publish(const state::Replica& replica, bool caught_up);
+  void publish(const state::Replica& replica, state::Offset read, bool caught_up);
 
   state::ChangeLog& log_;
   state::FoldListener& listener_;

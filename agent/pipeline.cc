@@ -60,8 +60,13 @@ class Pipeline::Impl {
       }
     }
     inbox_->remove_done();
-    if (options_.tick) options_.tick(self);
     confirm_ownership();
+    try {
+      if (options_.tick) options_.tick(self);
+    } catch (const state::Error&) {
+      // The last status is no reason to hide how it came to be the last.
+      if (!failure_) failure_ = std::current_exception();
+    }
     if (failure_) std::rethrow_exception(failure_);
   }
 
@@ -111,13 +116,12 @@ class Pipeline::Impl {
   bool has_gap() {
     auto reader = log_->reader(fold_from_);
     const state::Offset end = log_->next();
-    for (state::Offset at = fold_from_; at < end && !workers_.stop_requested();) {
+    while (reader->position() < end && !workers_.stop_requested()) {
       auto batch = reader->next(std::chrono::milliseconds(1000), workers_.get_token());
       if (batch == nullptr) continue;
       for (const state::Record& record : batch->records) {
         if (std::holds_alternative<state::Gap>(record)) return true;
       }
-      at = batch->offsets.back() + 1;
     }
     return false;
   }
@@ -165,7 +169,8 @@ class Pipeline::Impl {
     try {
       apply_->confirm_ownership();
     } catch (const state::Fenced&) {
-      if (!failure_) failure_ = std::current_exception();
+      // Whatever else went wrong: another agent runs, and must not be succeeded in turn.
+      failure_ = std::current_exception();
     } catch (const state::LogStopped&) {
       // A log that can't be asked says nothing against us.
       return;

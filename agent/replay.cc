@@ -86,9 +86,9 @@ void mark_touched(state::ChangeLog& log, state::Offset from, const std::string& 
   state::Offset end = log.next();
   if (from >= end) return;
   auto reader = log.reader(from);
-  while (!stop.stop_requested()) {
+  while (!stop.stop_requested() && reader->position() < end) {
     auto batch = reader->next(std::chrono::milliseconds(1000), stop);
-    if (batch == nullptr) return;
+    if (batch == nullptr) continue;
     for (const state::Record& record : batch->records) {
       if (const auto* change = std::get_if<state::Change>(&record)) {
         const std::string& table = batch->tables.at(change->table);
@@ -100,7 +100,6 @@ void mark_touched(state::ChangeLog& log, state::Offset from, const std::string& 
         toucher.touch_all(batch->tables.at(chunk->table));
       }
     }
-    if (!batch->offsets.empty() && batch->offsets.back() + 1 >= end) return;
   }
 }
 

@@ -139,7 +139,7 @@ StatusReport report_of(const Config& config, const PipelineStatus& status,
   report.log_first = status.log_first;
   report.log_next = status.log_next;
   report.log_bytes = status.log_bytes;
-  report.replica_next = status.fold.position.next;
+  report.replica_next = std::max(status.fold.position.next, status.fold.read);
   report.replica_position = status.fold.position.source.commit;
   report.dirty = status.apply.dirty;
   report.dead_letters = status.apply.dead_letters;

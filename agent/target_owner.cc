@@ -27,6 +27,8 @@ TargetOwner::TargetOwner(state::ControlTopic& control, std::string pipeline)
 
 TargetOwner::Claimed TargetOwner::claim() {
   std::lock_guard lock(mutex_);
+  // First of all: a topic that is not there would be made by what is sent to it.
+  for (const state::ControlRecord& record : control_.read(next_)) take(record);
   instance_ = random_instance();
   control_.append({ControlKind::kOwner, pipeline_, instance_, "", 0, 0});
   Claimed claimed{instance_, "", false};
@@ -69,8 +71,8 @@ void TargetOwner::assert_owner() {
                         "of its own");
   }
   if (!late_) return;
-  throw state::Error("an agent that was succeeded may have written to the target since",
-                     "pipeline " + pipeline_, "all items are compared with the target anew");
+  throw LateWrites("an agent that was succeeded may have written to the target since",
+                   "pipeline " + pipeline_, "all items are compared with the target anew");
 }
 
 void TargetOwner::report_late_writes() {

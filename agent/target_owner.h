@@ -9,8 +9,15 @@
 #include <string>
 
 #include "state/control_topic.h"
+#include "state/error.h"
 
 namespace tandem::agent {
+
+/// An agent that was succeeded may have written to the target since: all is to be looked at anew.
+class LateWrites : public state::Error {
+ public:
+  using Error::Error;
+};
 
 class TargetOwner {
  public:
@@ -22,8 +29,7 @@ class TargetOwner {
     bool took_over = false;  // that one may not know yet that it has been succeeded
   };
   Claimed claim();
-  /// Throws Fenced if another agent has claimed the target since; Error if one that was succeeded
-  /// may have written there since, so that everything must be looked at anew.
+  /// Throws Fenced if another agent has claimed the target since, LateWrites.
   void assert_owner();
   /// This run was succeeded, and what it sent last may have come after that: tells the successor.
   /// Does nothing otherwise.

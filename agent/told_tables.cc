@@ -46,12 +46,13 @@ ToldTables tables_of_log(const Config& config, state::ChangeLog& log, state::Con
   if (missing.empty()) return told;
   const auto began = std::chrono::steady_clock::now();
   bool said = false, asked = false;
-  const state::Offset first = log.first();
+  const state::Offset first = log.first(), end = log.next();
   auto reader = log.reader(first);
   while (!missing.empty() && !stop.stop_requested()) {
     auto batch = reader->next(kWait, stop);
     if (batch == nullptr) {
-      if (first > state::kFirstOffset && !std::exchange(asked, true)) {
+      // A table that is not told behind a gap either is one that is not captured.
+      if (first > state::kFirstOffset && reader->position() >= end && !std::exchange(asked, true)) {
         ask_for_gap(control, config.name, "the log no longer holds what tables there are");
       }
       if (said || std::chrono::steady_clock::now() - began < kPatience) continue;
@@ -61,6 +62,7 @@ ToldTables tables_of_log(const Config& config, state::ChangeLog& log, state::Con
       continue;
     }
     for (const state::Record& record : batch->records) {
+      asked = asked || std::holds_alternative<state::Gap>(record);
       const auto* schema = std::get_if<state::SchemaRecord>(&record);
       if (schema == nullptr || schema->schema.columns.empty()) continue;
       told[schema->schema.name] = schema->schema;

@@ -152,7 +152,7 @@ Config load_applied_config(const std::string& path, std::stop_token stop) {
   const state::StateDirectory directory = state::StateDirectory::look(config.state);
   const auto log = wait_for_log(config, directory, stop);
   if (log == nullptr) return config;
-  const ToldTables told = tables_of_log(config, *log, *open_control(config), directory, stop);
+  const ToldTables told = tables_of_log(config, *log, *open_control(config, stop), directory, stop);
   if (stop.stop_requested()) return config;
   std::vector<std::string> names;
   for (const auto& [name, schema] : told) names.push_back(name);

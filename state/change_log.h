@@ -46,6 +46,9 @@ class LogReader {
   /// Throws Error if the wanted offset is gone by retention (the message says so).
   virtual std::shared_ptr<const Batch> next(std::chrono::milliseconds wait,
                                             std::stop_token stop) = 0;
+  /// All before this offset has been handed out, or does not count: it was written by a capture
+  /// that had been succeeded, or belongs to a record of which the rest has not come.
+  virtual Offset position() const = 0;
 };
 
 class ChangeLog {

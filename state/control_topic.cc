@@ -27,7 +27,7 @@ using std::chrono::steady_clock;
 
 constexpr std::array<const char*, 6> kKinds = {"owner", "left", "late", "snapshot", "gap", "done"};
 constexpr std::size_t kMessagesARead = 1000;
-constexpr std::chrono::seconds kPatience{30};
+constexpr std::chrono::seconds kPatience{30}, kPatienceWhenStopped{1};
 
 void append_member(const char* name, const std::string& text, std::string& out) {
   if (text.empty()) return;
@@ -75,7 +75,12 @@ class ControlTopic::Impl {
     std::lock_guard lock(mutex_);
     if (!producer_) producer_.emplace(options_);
     const std::string value = json_of(record);
-    return producer_->send({{std::nullopt, value, nullptr}}).front();
+    try {
+      return producer_->send({{std::nullopt, value, nullptr}}).front();
+    } catch (...) {
+      producer_.reset();  // one that failed sends no more
+      throw;
+    }
   }
 
  private:
@@ -90,12 +95,15 @@ class ControlTopic::Impl {
     next_ = std::max(next_, range.first);
     if (next_ >= range.next) return;
     if (position_ != next_) consumer_.seek(next_);
-    const auto deadline = steady_clock::now() + kPatience;
+    auto deadline = steady_clock::now() + kPatience;
     while (next_ < range.next) {
       for (const KafkaConsumer::Read& read :
            consumer_.read(kMessagesARead, milliseconds(100), std::stop_token())) {
         next_ = position_ = read.offset + 1;
         if (auto record = parse(read)) records_.push_back(*std::move(record));
+      }
+      if (options_.stop.stop_requested()) {
+        deadline = std::min(deadline, steady_clock::now() + kPatienceWhenStopped);
       }
       if (next_ < range.next && steady_clock::now() > deadline) {
         throw Error("the broker does not give what it said it has", where(),

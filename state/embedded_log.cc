@@ -49,6 +49,8 @@ class LiveReader : public LogReader {
     return found.batch;
   }
 
+  Offset position() const override { return next_; }
+
  private:
   const std::string path_;
   const std::shared_ptr<RecentBatches> recent_;
@@ -83,6 +85,8 @@ class FollowingReader : public LogReader {
     }
     return nullptr;
   }
+
+  Offset position() const override { return next_; }
 
  private:
   LogFile file_;

@@ -22,8 +22,9 @@ std::string_view gist(std::string_view line) {
 }  // namespace
 
 bool is_secret_property(std::string_view name) {
-  constexpr std::array<std::string_view, 6> kParts = {"password", "secret",  "key.pem",
-                                                      "jaas",     "ssl_key", "oauthbearer.config"};
+  constexpr std::array<std::string_view, 8> kParts = {
+      "password", "secret",  "key.pem",    "private.key",
+      "jaas",     "ssl_key", "passphrase", "oauthbearer.config"};
   return std::any_of(kParts.begin(), kParts.end(), [name](std::string_view part) {
     return name.find(part) != std::string_view::npos;
   });

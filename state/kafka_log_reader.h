@@ -23,6 +23,7 @@ class KafkaLogReader : public LogReader {
   ~KafkaLogReader() override;
 
   std::shared_ptr<const Batch> next(std::chrono::milliseconds wait, std::stop_token stop) override;
+  Offset position() const override { return next_; }
 
  private:
   std::shared_ptr<const Batch> read(std::chrono::steady_clock::time_point deadline,

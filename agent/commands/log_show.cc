@@ -40,7 +40,7 @@ int run_log_show(const CommandLine& line, std::stop_token stop) {
   state::Offset from = place ? place->in(*log) : log->first();
   auto reader = log->reader(from);
   while (!stop.stop_requested()) {
-    if (!line.follow && from >= log->next()) break;
+    if (!line.follow && reader->position() >= log->next()) break;
     auto batch = reader->next(std::chrono::milliseconds(200), stop);
     if (batch == nullptr) continue;
     for (std::size_t i = 0; i < batch->records.size(); ++i) {

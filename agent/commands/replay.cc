@@ -17,7 +17,7 @@
 namespace tandem::agent {
 namespace {
 
-int replay_from_beginning(const Config& config) {
+int replay_from_beginning(const Config& config, const std::stop_token& stop) {
   state::StateDirectory directory = state::StateDirectory::own(config.state);
   auto log = open_log_for_reading(config, directory);
   if (log->first() > 1) {
@@ -36,14 +36,14 @@ int replay_from_beginning(const Config& config) {
     options.first_mark = ledger.highest_mark() + 1;
     state::Replica replica(beside, log->identity(), &relations, options);
     auto reader = log->reader(1);
-    while (replica.position().next < log->next()) {
-      auto batch = reader->next(std::chrono::milliseconds(1000), {});
-      if (batch == nullptr) break;
-      bool last = batch->offsets.back() + 1 >= log->next();
-      replica.fold(batch, last);
+    for (const state::Offset end = log->next(); reader->position() < end;) {
+      if (stop.stop_requested()) return 0;
+      auto batch = reader->next(std::chrono::milliseconds(1000), stop);
+      if (batch == nullptr) continue;
+      replica.fold(batch, false);
       folded = batch->offsets.back();
-      if (last) break;
     }
+    replica.flush();
     replica.sync();
   }
   // Everything of the new file is in the file itself before it takes the old one's name.
@@ -65,7 +65,7 @@ int run_replay(const CommandLine& line, std::stop_token stop) {
   std::optional<LogPlace> from;
   if (line.from != "beginning") from.emplace(line.from, kHint);
   Config config = load_config_beside_replica(line.config, stop);
-  if (!from) return replay_from_beginning(config);
+  if (!from) return replay_from_beginning(config, stop);
   state::StateDirectory directory = state::StateDirectory::look(config.state);
   auto log = open_log_for_reading(config, directory);
   const state::Offset offset = from->in(*log);

@@ -11,7 +11,7 @@ namespace tandem::agent {
 int run_reset(const CommandLine& line) {
   Config config = load_config_as_read(line.config);
   if (!line.confirm) {
-    throw UsageError("reset deletes the log, the replica and the ledger", config.state,
+    throw UsageError("reset deletes the replica, the ledger and the embedded log", config.state,
                      "say `tandem reset --confirm`; the source and the target stay as they are, "
                      "and the next run "
                      "compares all of it anew");

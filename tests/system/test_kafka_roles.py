@@ -1,10 +1,12 @@
 """Capture and apply in processes of their own, with nothing but the topics between them."""
 
 import shutil
+import signal
 
 import pytest
 from confluent_kafka import TopicPartition
 
+import failpoints
 import oracle_chinook as oracle
 from deployment import FAILED, REPOSITORY, USAGE
 from eventually import eventually
@@ -180,6 +182,42 @@ def test_a_zombie_that_applies_sends_nothing_more(apart):
     first.resume()
     assert first.wait(30) == FAILED
     apart.check()
+
+
+def test_one_with_nothing_to_send_hears_of_late_writes(apart, kafka):
+    """What was harmed without its knowledge is put right, though no change comes."""
+    apart.sync()
+    apply = apart.apply.start("run", "--role", "apply")
+    apply.wait_for_line("level")
+    key = {"PK": {"S": "ARTIST#1"}, "SK": {"S": "METADATA"}}
+    apart.dynamodb.client.delete_item(TableName="MusicCatalog", Key=key)
+    kafka.produce(apart.topic["KAFKA_TOPIC"] + ".control",
+                  b'{"kind":"late","pipeline":"chinook-kafka","instance":"somebody"}')
+    apply.wait_for_line("may have written to the target since")
+    eventually(lambda: equal(apart), 30, "the item is there again", alive=apply.alive)
+    apply.stop()
+
+
+def test_a_log_that_ends_in_half_a_transaction(apart, debug_binary):
+    """What is there of it counts for nothing, and nobody waits for the rest."""
+    apart.sync()
+    # More than is appended at once.
+    apart.source.execute(
+        "INSERT INTO artist SELECT 10000 + i, i || repeat('x', 900) FROM generate_series(1, 1500) AS i")
+    apart.capture.binary = debug_binary
+    killed = apart.capture.run("run", "--once", "--role", "capture",
+                               environment=failpoints.armed("capture.append.after"))
+    assert killed.status == -signal.SIGKILL, str(killed)
+    records = apart.apply.run("log", "show", "--json").expect().out
+    assert records.count('"record":"begin"') > records.count('"record":"end"'), "half of it is there"
+    shutil.rmtree(apart.apply.state)
+    apply = apart.apply.start("run", "--role", "apply")
+    eventually(lambda: apart.apply.run("status", "--json").expect().json["level"], 30, "level", alive=apply.alive)
+    apply.stop()
+    apart.applied()
+    apart.apply.run("replay", "--from", "1").expect()
+    apart.applied()
+    apart.sync()
 
 
 def test_several_that_apply_other_documents(apart):
