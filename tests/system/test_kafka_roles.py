@@ -203,7 +203,7 @@ def test_a_log_that_ends_in_half_a_transaction(apart, debug_binary):
     apart.sync()
     # More than is appended at once.
     apart.source.execute(
-        "INSERT INTO artist SELECT 10000 + i, i || repeat('x', 900) FROM generate_series(1, 1500) AS i")
+        "INSERT INTO artist SELECT 10000 + i, i || repeat('x', 100) FROM generate_series(1, 9000) AS i")
     apart.capture.binary = debug_binary
     killed = apart.capture.run("run", "--once", "--role", "capture",
                                environment=failpoints.armed("capture.append.after"))
