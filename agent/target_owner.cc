@@ -66,7 +66,7 @@ void TargetOwner::assert_owner() {
   std::lock_guard lock(mutex_);
   for (const state::ControlRecord& record : control_.read(next_)) take(record);
   if (newest_ != instance_) {
-    throw state::Fenced("another agent writes to this target since", "pipeline " + pipeline_,
+    throw state::Fenced("another agent has taken over this target", "pipeline " + pipeline_,
                         "let only one agent apply this pipeline; another pipeline needs a `name` "
                         "of its own");
   }
