@@ -67,9 +67,12 @@ sink::ReconcilerOptions ApplySide::reconciler_options() {
 // last of that may be a part of a transaction, which counts for nothing.
 std::optional<state::Version> ApplySide::began_at() const {
   if (options_.source.began_at) return options_.source.began_at();
+  std::lock_guard lock(began_mutex_);
+  if (began_at_) return began_at_;
   const FoldStatus folded = fold_.status();
-  if (folded.read < log_end_) return std::nullopt;
-  return state::Version{folded.position.epoch, folded.position.next};
+  // Once and for all: the fold goes on, and whoever writes is always a little behind it.
+  if (folded.read >= log_end_) began_at_ = {folded.position.epoch, folded.position.next};
+  return began_at_;
 }
 
 FoldWorker::Options ApplySide::fold_options(const state::StateDirectory& directory) {

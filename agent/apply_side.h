@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <vector>
@@ -72,6 +73,8 @@ class ApplySide {
   state::ChangeLog& log_;
   std::optional<TargetOwner> owner_;  // asked by the target's threads, and so made before it
   state::Offset log_end_ = 0;         // when the target had been claimed
+  mutable std::mutex began_mutex_;
+  mutable std::optional<state::Version> began_at_;  // guarded by began_mutex_
   std::unique_ptr<sink::Target> target_;
   state::Ledger ledger_;
   sink::DocumentSet documents_;

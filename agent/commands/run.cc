@@ -104,10 +104,6 @@ StatusReport run_pipelines(const Config& config, const state::StateDirectory& di
   }
 }
 
-}  // namespace
-
-namespace {
-
 Config load_for(Role role, const CommandLine& line, const std::stop_token& stop) {
   if (role == Role::kApply) return load_applied_config(line.config, stop);
   Config config = load_checked_config(line.config, stop);
