@@ -82,8 +82,9 @@ def test_a_backup_of_our_state_put_back(synced, small_source, dynamodb, tmp_path
     application = Application(small_source, seed)
     name = application.one("SELECT Name FROM Artist WHERE ArtistId = 1")
     application.sql("UPDATE Artist SET Name = 'for a while' WHERE ArtistId = 1")
-    application.sql("INSERT INTO Artist VALUES (9999, 'for a while')")
     application.burst(60)
+    # Last, so that no row comes to refer to it.
+    application.sql("INSERT INTO Artist VALUES (9999, 'for a while')")
     synced.run_once().expect()
     oracle.check(small_source, dynamodb)
     shutil.rmtree(synced.state)
