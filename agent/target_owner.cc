@@ -83,6 +83,8 @@ void TargetOwner::report_late_writes() {
 
 void TargetOwner::leave() {
   std::lock_guard lock(mutex_);
+  // A broker that does not answer is not waited for with a message as well.
+  for (const state::ControlRecord& record : control_.read(next_)) take(record);
   if (newest_ == instance_) control_.append({ControlKind::kLeft, pipeline_, instance_, "", 0, 0});
 }
 

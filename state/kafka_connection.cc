@@ -15,7 +15,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 // A question is put again after so long: a stop is heeded between two.
-constexpr int kFirstTurnMs = 1000, kTurnMs = 3000;
+constexpr int kFirstTurnMs = 1000, kTurnMs = 2000;
 constexpr milliseconds kPause{100};
 // Syslog's: a warning. Greater ones matter less.
 constexpr int kWarning = 4;
@@ -179,6 +179,7 @@ void KafkaConnection::listen() {
 void KafkaConnection::ask(const std::string& what,
                           const std::function<rd_kafka_resp_err_t(int timeout_ms)>& ask,
                           milliseconds patience) {
+  if (was_stopped_) throw stopped();
   const auto until = steady_clock::now() + patience;
   const int most = static_cast<int>(patience.count());
   for (int turn = std::min(kFirstTurnMs, most);; turn = std::min(kTurnMs, most)) {
@@ -188,7 +189,10 @@ void KafkaConnection::ask(const std::string& what,
       trouble_ = error;
       return;
     }
-    if (options_.stop.stop_requested()) throw stopped();
+    if (options_.stop.stop_requested()) {
+      was_stopped_ = true;
+      throw stopped();
+    }
     listen();
     if (!waiting_mends(error) || steady_clock::now() > until) throw failure(what, error);
     rest(kPause, options_.stop);

@@ -70,9 +70,9 @@ class KafkaConnection {
   KafkaOwned<rd_kafka_topic_t> topic() const;
   std::string where() const { return "Kafka topic " + options_.topic; }
 
-  /// Asks the brokers, in turns of some seconds, until one has answered. Throws LogStopped soon
-  /// after a stop was asked for, Error for what waiting does not mend, or when patience has run
-  /// out.
+  /// Asks the brokers, in turns of two seconds at most, until one has answered. Throws LogStopped
+  /// when the turn ends in which a stop was asked for, and from then on at once; Error for what
+  /// waiting does not mend, or when patience has run out.
   void ask(const std::string& what, const std::function<rd_kafka_resp_err_t(int timeout_ms)>& ask,
            std::chrono::milliseconds patience = kKafkaPatience);
   Error failure(const std::string& what, rd_kafka_resp_err_t error);
@@ -89,6 +89,7 @@ class KafkaConnection {
   const KafkaDelivery delivery_;
   rd_kafka_resp_err_t trouble_ = RD_KAFKA_RESP_ERR_NO_ERROR;  // that was noticed last
   std::string reason_;                                        // of trouble_
+  bool was_stopped_ = false;
   KafkaOwned<rd_kafka_t> client_;
 };
 
