@@ -79,9 +79,7 @@ class Pipeline::Impl {
       status.capture = capture_->status();
       status.read_up_to = capture_->read_up_to();
     }
-    status.log_first = log_->first();
-    status.log_next = log_->next();
-    status.log_bytes = log_->size_bytes();
+    status.log = log_->extent();
     if (apply_) {
       status.fold = apply_->fold_status();
       status.apply = apply_->status();

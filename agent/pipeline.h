@@ -18,6 +18,7 @@
 #include "agent/source_watch.h"
 #include "capture/publisher.h"
 #include "sink/reconciler.h"
+#include "state/change_log.h"
 #include "state/state_directory.h"
 
 namespace tandem::agent {
@@ -38,8 +39,7 @@ struct PipelineStatus {
   SourceWatch::Seen source;
   capture::PublisherStatus capture;
   state::SourcePosition read_up_to;  // of the source, if all that was captured is in the log
-  state::Offset log_first = 0, log_next = 0;
-  std::uint64_t log_bytes = 0;
+  state::LogExtent log;
   FoldStatus fold;
   sink::ReconcilerStatus apply;
   sink::TargetCounters target;

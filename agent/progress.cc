@@ -61,7 +61,7 @@ void Progress::show(const StatusReport& report) {
                                  with_commas(report.written + report.deleted),
                                  with_commas(static_cast<std::int64_t>(report.items_per_second)));
   if (report.role == Role::kCapture) {
-    text = fmt::format("log up to offset {}, {} records/s", report.log_next - 1,
+    text = fmt::format("log up to offset {}, {} records/s", report.log.next - 1,
                        with_commas(static_cast<std::int64_t>(report.changes_per_second)));
   }
   if (work.share > 0 && work.share < 1 && report.items_per_second > 0) {

@@ -89,9 +89,9 @@ std::string to_json(const StatusReport& report) {
     json["capture"]["lsn"] = position_text(report, report.capture_position);
   }
   add_health(report.health, json);
-  json["log"] = {{"first", report.log_first},
-                 {"next", report.log_next},
-                 {"bytes", report.log_bytes},
+  json["log"] = {{"first", report.log.first},
+                 {"next", report.log.next},
+                 {"bytes", report.log.bytes},
                  {"records_per_second", report.changes_per_second}};
   json["replica"] = {{"next", report.replica_next},
                      {"source_position", report.replica_position},
@@ -139,9 +139,9 @@ StatusReport report_from_json(const std::string& text) {
   report.health = health_of(json);
   report.tables = json.at("capture").at("tables").get<std::vector<std::string>>();
   report.snapshotting = json.at("capture").at("snapshotting").get<std::vector<std::string>>();
-  report.log_first = json.at("log").at("first");
-  report.log_next = json.at("log").at("next");
-  report.log_bytes = json.at("log").at("bytes");
+  report.log.first = json.at("log").at("first");
+  report.log.next = json.at("log").at("next");
+  report.log.bytes = json.at("log").at("bytes");
   report.changes_per_second = json.at("log").at("records_per_second");
   report.replica_next = json.at("replica").at("next");
   report.replica_position = json.at("replica").at("source_position");

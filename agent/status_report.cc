@@ -28,9 +28,9 @@ void finish(StatusReport& report) {
     report.level = captured;
     return;
   }
-  report.lag_offsets = std::max<std::int64_t>(0, report.log_next - report.replica_next);
-  const std::int64_t kept = std::max<std::int64_t>(1, report.log_next - report.log_first);
-  report.lag_bytes = static_cast<std::uint64_t>(static_cast<double>(report.log_bytes) *
+  report.lag_offsets = std::max<std::int64_t>(0, report.log.next - report.replica_next);
+  const std::int64_t kept = std::max<std::int64_t>(1, report.log.next - report.log.first);
+  report.lag_bytes = static_cast<std::uint64_t>(static_cast<double>(report.log.bytes) *
                                                 static_cast<double>(report.lag_offsets) /
                                                 static_cast<double>(kept));
   const bool applied =
@@ -136,9 +136,7 @@ StatusReport report_of(const Config& config, const PipelineStatus& status,
     report.tables.push_back(table.table);
     if (table.snapshotting) report.snapshotting.push_back(table.table);
   }
-  report.log_first = status.log_first;
-  report.log_next = status.log_next;
-  report.log_bytes = status.log_bytes;
+  report.log = status.log;
   report.replica_next = std::max(status.fold.position.next, status.fold.read);
   report.replica_position = status.fold.position.source.commit;
   report.dirty = status.apply.dirty;
@@ -158,7 +156,7 @@ StatusReport report_of(const Config& config, const PipelineStatus& status,
     report.items_per_second = static_cast<double>(report.written + report.deleted -
                                                   previous->written - previous->deleted) /
                               seconds;
-    report.changes_per_second = static_cast<double>(report.log_next - previous->log_next) / seconds;
+    report.changes_per_second = static_cast<double>(report.log.next - previous->log.next) / seconds;
     if (waits) report.lag_seconds = previous->lag_seconds + seconds;
   }
   return report;
@@ -176,9 +174,9 @@ StatusReport joined(const StatusReport& capture, StatusReport apply) {
   apply.read_up_to = capture.read_up_to;
   apply.tables = capture.tables;
   apply.snapshotting = capture.snapshotting;
-  apply.log_first = std::max(apply.log_first, capture.log_first);
-  apply.log_next = std::max(apply.log_next, capture.log_next);
-  apply.log_bytes = std::max(apply.log_bytes, capture.log_bytes);
+  apply.log.first = std::max(apply.log.first, capture.log.first);
+  apply.log.next = std::max(apply.log.next, capture.log.next);
+  apply.log.bytes = std::max(apply.log.bytes, capture.log.bytes);
   finish(apply);
   return apply;
 }
@@ -218,9 +216,7 @@ StatusReport report_from_files(const Config& config, const state::StateDirectory
   if (tail.checkpoint && report.source_position.value_or(0) > report.capture_position) {
     report.read_up_to = unchanged_up_to(*source, tail.checkpoint->position);
   }
-  report.log_first = log->first();
-  report.log_next = log->next();
-  report.log_bytes = log->size_bytes();
+  report.log = log->extent();
   if (has_replica(directory) && ::access(directory.ledger().c_str(), R_OK) == 0) {
     state::ReplicaReader replica(directory.replica());
     state::LedgerReader ledger(directory.ledger());
@@ -273,8 +269,8 @@ std::string to_text(const StatusReport& report) {
   std::string tables;
   for (const std::string& table : report.tables) tables += (tables.empty() ? "" : ", ") + table;
   if (captures) line("tables", tables);
-  line("log", "offsets " + std::to_string(report.log_first) + " to " +
-                  std::to_string(report.log_next - 1) + ", " + human_bytes(report.log_bytes) +
+  line("log", "offsets " + std::to_string(report.log.first) + " to " +
+                  std::to_string(report.log.next - 1) + ", " + human_bytes(report.log.bytes) +
                   ", " + with_commas(static_cast<std::int64_t>(report.changes_per_second)) +
                   " records/s");
   if (!applies) return out.str();

@@ -9,6 +9,7 @@
 
 #include "agent/config.h"
 #include "agent/pipeline.h"
+#include "state/change_log.h"
 #include "state/state_directory.h"
 
 namespace tandem::agent {
@@ -28,8 +29,7 @@ struct StatusReport {
   std::uint64_t read_up_to = 0;
   std::vector<std::string> tables;  // captured
   std::vector<std::string> snapshotting;
-  std::int64_t log_first = 0, log_next = 0;
-  std::uint64_t log_bytes = 0;
+  state::LogExtent log;
   std::int64_t replica_next = 0;
   std::uint64_t replica_position = 0;
   /// Committed at the source, not yet captured (upper bound): changes, or bytes of its log.

@@ -152,7 +152,7 @@ void bench_log(const std::vector<std::shared_ptr<Batch>>& batches, double bytes,
   std::sort(times.begin(), times.end());
   std::printf("%-34s p50 %.2f ms, p99 %.2f ms, max %.2f ms\n", "append of 5 rows", times[500],
               times[990], times.back());
-  std::printf("%-34s %9.1f MB\n", "size on disk", static_cast<double>(log.size_bytes()) / 1e6);
+  std::printf("%-34s %9.1f MB\n", "size on disk", static_cast<double>(log.extent().bytes) / 1e6);
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ class NullLog : public state::ChangeLog {
   state::Offset first() override { return state::kFirstOffset; }
   state::Offset next() override { return next_; }
   void prune(state::Offset /*needed_from*/) override {}
-  std::uint64_t size_bytes() override { return 0; }
+  state::LogExtent extent() override { return {}; }
 
  private:
   const std::string identity_;

@@ -39,6 +39,13 @@ class LogNotBegun : public Error {
   using Error::Error;
 };
 
+/// What of the log is kept, for showing.
+struct LogExtent {
+  Offset first = 0;  // oldest offset kept
+  Offset next = 0;   // after the newest record
+  std::uint64_t bytes = 0;
+};
+
 class LogReader {
  public:
   virtual ~LogReader() = default;
@@ -73,8 +80,9 @@ class ChangeLog {
   virtual Offset at(std::int64_t /*unix_ms*/) { return first(); }
   /// Lets go of whole blocks before `needed_from` that are beyond the configured age and size.
   virtual void prune(Offset needed_from) = 0;
-  /// Bytes on disk, for status.
-  virtual std::uint64_t size_bytes() = 0;
+  /// For showing, and so at once: where the log lies elsewhere, as it was a moment ago, or when it
+  /// answered last.
+  virtual LogExtent extent() = 0;
 };
 
 }  // namespace tandem::state

@@ -294,14 +294,14 @@ bool EmbeddedLog::give_back_some() {
   return file_.free_bytes() > spare;
 }
 
-std::uint64_t EmbeddedLog::size_bytes() {
-  std::uint64_t bytes = 0;
+LogExtent EmbeddedLog::extent() {
+  LogExtent extent{first(), next(), 0};
   for (const char* suffix : {"", "-wal"}) {
     std::error_code missing;
     std::uintmax_t size = std::filesystem::file_size(file_.path() + suffix, missing);
-    if (!missing) bytes += size;
+    if (!missing) extent.bytes += size;
   }
-  return bytes;
+  return extent;
 }
 
 }  // namespace tandem::state

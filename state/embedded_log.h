@@ -56,7 +56,7 @@ class EmbeddedLog : public ChangeLog {
   /// Works in small transactions and gives way to append(); what is left is done by the next call.
   /// The newest checkpoint (or gap) is kept, whatever `needed_from` says.
   void prune(Offset needed_from) override;
-  std::uint64_t size_bytes() override;
+  LogExtent extent() override;
 
  private:
   EmbeddedLog(const std::string& path, OpenMode mode, EmbeddedLogOptions options);

@@ -329,48 +329,44 @@ std::unique_ptr<LogReader> KafkaLog::reader(Offset from) {
   return std::make_unique<KafkaLogReader>(options_.kafka, identity_, recent_, from);
 }
 
-Offset KafkaLog::first() { return known().range.first; }
+Offset KafkaLog::first() { return recent_range(kOldestStart).first; }
+
+Offset KafkaLog::next() { return recent_ ? recent_->next() : recent_range(kOldestEnd).next; }
 
 Offset KafkaLog::at(std::int64_t unix_ms) {
   std::lock_guard lock(mutex_);
   return consumer_.at(unix_ms);
 }
 
-std::uint64_t KafkaLog::size_bytes() {
-  const Known known = this->known();
-  const double average = static_cast<double>(known.bytes) /
-                         static_cast<double>(std::max<std::uint64_t>(1, known.messages));
-  return static_cast<std::uint64_t>(average *
-                                    static_cast<double>(known.range.next - known.range.first));
+KafkaConsumer::Range KafkaLog::recent_range(milliseconds oldest) {
+  std::lock_guard lock(mutex_);
+  if (const Known now = known(); steady_clock::now() - now.asked <= oldest) return now.range;
+  return range();
 }
 
-// Beside an append that waits for the brokers, and where they do not answer, what was known before.
-KafkaLog::Known KafkaLog::known() {
-  auto look = [this] {
-    std::lock_guard lock(known_mutex_);
-    return known_;
-  };
-  if (const Known now = look(); steady_clock::now() - now.asked <= kOldestStart) return now;
-  if (std::unique_lock lock(mutex_, std::try_to_lock); lock.owns_lock()) {
+LogExtent KafkaLog::extent() {
+  const milliseconds oldest = recent_ ? kOldestStart : kOldestEnd;
+  // Beside an append that waits for the brokers, what was known before.
+  std::unique_lock lock(mutex_, std::try_to_lock);
+  if (lock.owns_lock() && steady_clock::now() - std::max(known().asked, glanced_) > oldest) {
     try {
       range(kGlance);
     } catch (const Error&) {
       // Whoever reads or writes finds out as well, and says so.
-      std::lock_guard known_lock(known_mutex_);
-      known_.asked = steady_clock::now();
     }
+    glanced_ = steady_clock::now();
   }
-  return look();
+  const Known now = known();
+  const double average = static_cast<double>(now.bytes) /
+                         static_cast<double>(std::max<std::uint64_t>(1, now.messages));
+  const Offset next = recent_ ? recent_->next() : now.range.next;
+  const Offset kept = std::max<Offset>(0, next - now.range.first);
+  return {now.range.first, next, static_cast<std::uint64_t>(average * static_cast<double>(kept))};
 }
 
-Offset KafkaLog::next() {
-  if (recent_) return recent_->next();
-  std::lock_guard lock(mutex_);
-  {
-    std::lock_guard known_lock(known_mutex_);
-    if (steady_clock::now() - known_.asked <= kOldestEnd) return known_.range.next;
-  }
-  return range().next;
+KafkaLog::Known KafkaLog::known() {
+  std::lock_guard lock(known_mutex_);
+  return known_;
 }
 
 }  // namespace tandem::state

@@ -3,10 +3,10 @@
 //
 // Promise: ChangeLog's. append() returns when every broker that must have the batch has it. An
 // append that failed may be in the topic in part: the log must then be claimed again, and readers
-// drop the part. first() and size_bytes() may be a second old, and
-// wait for no append.
-// Threads: ChangeLog's. Errors: KafkaProducer's and KafkaConsumer's; Fenced; Error for a topic that
-// holds what Tandem did not write, that is compacted, that was made again, or that lost its end.
+// drop the part. first() may be a second old. extent() is at most that old where the broker
+// answers, and waits for no append. Threads: ChangeLog's. Errors: KafkaProducer's and
+// KafkaConsumer's; Fenced; Error for a topic that holds what Tandem did not write, that is
+// compacted, that was made again, or that lost its end.
 #pragma once
 
 #include <chrono>
@@ -49,8 +49,8 @@ class KafkaLog : public ChangeLog {
   Offset at(std::int64_t unix_ms) override;
   /// The topic's own retention lets go.
   void prune(Offset /*needed_from*/) override {}
-  /// About: as many messages as there are, of the size of those that were met.
-  std::uint64_t size_bytes() override;
+  /// Its bytes are estimated: as many messages as there are, of the size of those that were met.
+  LogExtent extent() override;
 
  private:
   struct Tail {
@@ -65,6 +65,7 @@ class KafkaLog : public ChangeLog {
   void write(const std::shared_ptr<Batch>& batch);
   void look_between(Offset from, Offset to);
   KafkaConsumer::Range range(std::chrono::milliseconds patience = std::chrono::seconds(30));
+  KafkaConsumer::Range recent_range(std::chrono::milliseconds oldest);
   void met(std::uint64_t messages, std::uint64_t bytes);
 
   const KafkaLogOptions options_;
@@ -74,8 +75,9 @@ class KafkaLog : public ChangeLog {
   std::int64_t max_message_bytes_ = 0;  // of the topic; 0: not known
   MessageWriter writer_;
   LogGrammar grammar_;
-  std::uint64_t epoch_ = 0;  // 0: to be claimed
-  Offset next_ = 0;          // where our next message must come to lie
+  std::uint64_t epoch_ = 0;                        // 0: to be claimed
+  Offset next_ = 0;                                // where our next message must come to lie
+  std::chrono::steady_clock::time_point glanced_;  // when extent() asked last
   std::string identity_;
   std::shared_ptr<RecentBatches> recent_;  // null: not opened to write
 
@@ -85,7 +87,7 @@ class KafkaLog : public ChangeLog {
     std::chrono::steady_clock::time_point asked;
     std::uint64_t messages = 0, bytes = 0;
   };
-  Known known();            // a second old at most, where the broker answers at once
+  Known known();
   std::mutex known_mutex_;  // taken last
   Known known_;             // guarded by it
 };

@@ -118,7 +118,7 @@ Config load_for(Role role, const CommandLine& line, const std::stop_token& stop)
 void say_done(const StatusReport& report) {
   if (report.role == Role::kCapture) {
     std::puts(("all that was committed is in the log, up to offset " +
-               std::to_string(report.log_next - 1))
+               std::to_string(report.log.next - 1))
                   .c_str());
     return;
   }

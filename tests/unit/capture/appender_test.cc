@@ -32,7 +32,7 @@ class GatedLog : public state::ChangeLog {
   state::Offset first() override { return 1; }
   state::Offset next() override { return 1; }
   void prune(state::Offset) override {}
-  std::uint64_t size_bytes() override { return 0; }
+  state::LogExtent extent() override { return {}; }
 
   void permit(int more) {
     std::lock_guard lock(mutex_);

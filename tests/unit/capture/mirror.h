@@ -73,7 +73,7 @@ class MemoryLog : public state::ChangeLog {
   state::Offset first() override { return 0; }
   state::Offset next() override { return tail_.next; }
   void prune(state::Offset) override {}
-  std::uint64_t size_bytes() override { return 0; }
+  state::LogExtent extent() override { return {}; }
 
   std::vector<std::shared_ptr<const state::Batch>> batches() const {
     std::lock_guard lock(mutex_);

@@ -76,7 +76,7 @@ class GatedLog : public state::ChangeLog {
   state::Offset first() override { return log_.first(); }
   state::Offset next() override { return log_.next(); }
   void prune(state::Offset needed_from) override { log_.prune(needed_from); }
-  std::uint64_t size_bytes() override { return log_.size_bytes(); }
+  state::LogExtent extent() override { return log_.extent(); }
 
  private:
   state::ChangeLog& log_;

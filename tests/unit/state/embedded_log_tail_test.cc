@@ -157,7 +157,7 @@ TEST_F(RetentionTest, KeepsWithinTheSizeAndGivesSpaceBack) {
   for (std::uint64_t commit = 1; commit <= 60; ++commit) {
     log.append(transaction_at(commit, 10, 40'000));
   }
-  std::uint64_t before = log.size_bytes();
+  std::uint64_t before = log.extent().bytes;
   ASSERT_GT(before, 10'000'000U);
   log.prune(1);
   EXPECT_EQ(log.first(), 1);  // the replica still needs it
@@ -166,8 +166,8 @@ TEST_F(RetentionTest, KeepsWithinTheSizeAndGivesSpaceBack) {
   EXPECT_EQ(log.read_tail().checkpoint, checkpoint_at(60));
   Database database(path_, OpenMode::kReadWrite);
   database.execute("PRAGMA wal_checkpoint(TRUNCATE)");
-  EXPECT_LT(log.size_bytes(), 6'000'000U);
-  EXPECT_GT(log.size_bytes(), 3'000'000U);
+  EXPECT_LT(log.extent().bytes, 6'000'000U);
+  EXPECT_GT(log.extent().bytes, 3'000'000U);
   EXPECT_EQ(read_all(log, log.first()).size(), static_cast<std::size_t>(log.next() - log.first()));
 }
 
