@@ -131,7 +131,8 @@ std::vector<Finding> judge_log_topic(const std::string& topic, const TopicFacts&
                                      std::chrono::seconds retention) {
   Judge judge(topic, facts);
   if (facts.settings.empty()) {
-    judge.warn("its settings cannot be read", "grant DescribeConfigs on it to have them checked");
+    judge.warn("its settings cannot be read: whether it is compacted, or loses data, is not known",
+               "grant DescribeConfigs on it to have them checked");
     return std::move(judge.findings);
   }
   judge.not_compacted();

@@ -8,6 +8,7 @@
 
 #include "state/error.h"
 #include "state/failpoint.h"
+#include "state/kafka_client_log.h"
 #include "state/kafka_log_reader.h"
 #include "state/message_reader.h"
 #include "state/recent_batches.h"
@@ -116,6 +117,11 @@ KafkaLog::~KafkaLog() = default;
 
 void KafkaLog::look_at_settings() {
   const auto settings = consumer_.settings();
+  if (settings.empty() && options_.kafka.log) {
+    options_.kafka.log->say("the settings of " + where() +
+                            " cannot be read, so it is taken for one that is not compacted and "
+                            "that takes messages of 1 MB; grant DescribeConfigs on it");
+  }
   if (const auto policy = settings.find("cleanup.policy");
       policy != settings.end() && policy->second.find("compact") != std::string::npos) {
     throw Error("the topic is compacted, so records between others would go", where(),
