@@ -6,8 +6,7 @@
 #include <utility>
 
 #include "state/base64.h"
-#include "state/error.h"
-#include "state/json_value.h"
+#include "state/record_json_reader.h"
 
 namespace tandem::state {
 namespace {
@@ -34,24 +33,25 @@ class Forms {
 
 class MessageReader::Impl {
  public:
-  explicit Impl(std::string where) : where_(std::move(where)) {}
+  explicit Impl(std::string where) : json_(std::move(where)) {}
 
   bool read(const IncomingMessage& message, Offset offset, Batch& batch) {
     offset_ = offset;
+    json_.at(offset);
     if (!message.value) return bury(message, batch);
     dom::element value = parsed(parser_, *message.value);
     if (message.record == "log") {
       // Where two began the log at once, the first one counts.
-      const auto told = get<std::string_view>(value, "log");
+      const auto told = json_.get<std::string_view>(value, "log");
       if (identity_.empty()) identity_ = told;
       return true;
     }
     const bool ours = !message.record.empty();
     RowSource source;
     if (!ours) source = row_source(value);
-    const std::uint64_t epoch = ours ? get<std::uint64_t>(value, "epoch") : source.epoch;
+    const std::uint64_t epoch = ours ? json_.get<std::uint64_t>(value, "epoch") : source.epoch;
     if (ours) {
-      const auto wanted = get<std::int64_t>(value, "offset");
+      const auto wanted = json_.get<std::int64_t>(value, "offset");
       misplaced_ = misplaced_ || wanted != offset;
       // Messages that were before it have gone: the topic was made again, or lost its end.
       if (wanted > offset) {
@@ -63,8 +63,8 @@ class MessageReader::Impl {
     if (!batch.records.empty() && batch.epoch != epoch) return false;
     if (epoch != epoch_) jump();
     batch.epoch = epoch_ = epoch;
-    if (buried_) foreign("no tombstone");
-    if (ours) identity_ = get<std::string_view>(value, "log");
+    if (buried_) json_.foreign("no tombstone");
+    if (ours) identity_ = json_.get<std::string_view>(value, "log");
     if (message.record == kPart) {
       part(value);
       return true;
@@ -73,7 +73,7 @@ class MessageReader::Impl {
     if (ours && value["parts"].get(source.parts) != simdjson::SUCCESS) source.parts = 0;
     if (source.parts > 0) {
       if (source.parts != came) {
-        if (!amid_) foreign("`parts`");
+        if (!amid_) json_.foreign("`parts`");
         return true;
       }
       value = parsed(whole_parser_, whole_);
@@ -100,40 +100,28 @@ class MessageReader::Impl {
   bool misplaced() const { return misplaced_; }
 
  private:
-  [[noreturn]] void foreign(const std::string& what) const {
-    throw Error("a message that Tandem did not write (" + what + ")",
-                where_ + ", offset " + std::to_string(offset_),
-                "let nobody else write to this topic; `tandem reset --confirm` and `run` with "
-                "another `log.topic` begin anew");
-  }
-
   dom::element parsed(dom::parser& parser, std::string_view json) const {
     dom::element value;
-    if (parser.parse(json.data(), json.size()).get(value) != simdjson::SUCCESS) foreign("no JSON");
-    return value;
-  }
-
-  template <typename Type, typename Parent>
-  Type get(const Parent& parent, const char* name) const {
-    Type value;
-    if (parent[name].get(value) != simdjson::SUCCESS) foreign(std::string("`") + name + "`");
+    if (parser.parse(json.data(), json.size()).get(value) != simdjson::SUCCESS) {
+      json_.foreign("no JSON");
+    }
     return value;
   }
 
   // Parts come one behind another; what is not behind its first is left out.
   void part(dom::element json) {
-    const auto number = get<std::uint64_t>(json, "part");
+    const auto number = json_.get<std::uint64_t>(json, "part");
     if (number == 0) {
       parts_ = 0;
       whole_.clear();
     }
     if (number != parts_) {
-      if (!amid_) foreign("`part`");
+      if (!amid_) json_.foreign("`part`");
       parts_ = 0;
       return;
     }
-    auto piece = decode_base64(get<std::string_view>(json, "data"));
-    if (!piece) foreign("`data`");
+    auto piece = decode_base64(json_.get<std::string_view>(json, "data"));
+    if (!piece) json_.foreign("`data`");
     whole_ += *piece;
     ++parts_;
   }
@@ -168,10 +156,10 @@ class MessageReader::Impl {
     RowSource made;
     bool has_epoch = false, has_table = false;
     auto take = [&](dom::element json, auto& out) {
-      if (json.get(out) != simdjson::SUCCESS) foreign("`source`");
+      if (json.get(out) != simdjson::SUCCESS) json_.foreign("`source`");
       return true;
     };
-    for (const auto& [name, json] : get<dom::object>(message, "source")) {
+    for (const auto& [name, json] : json_.get<dom::object>(message, "source")) {
       if (name == "epoch") {
         has_epoch = take(json, made.epoch);
       } else if (name == "schema") {
@@ -185,7 +173,7 @@ class MessageReader::Impl {
       } else if (name == "above") {
         std::uint64_t above = 0;
         take(json, above);
-        if (above > std::numeric_limits<std::uint32_t>::max()) foreign("`above`");
+        if (above > std::numeric_limits<std::uint32_t>::max()) json_.foreign("`above`");
         made.above = static_cast<std::uint32_t>(above);
       } else if (name == "tombstone") {
         take(json, made.tombstone);
@@ -193,52 +181,13 @@ class MessageReader::Impl {
         take(json, made.parts);
       }
     }
-    if (!has_epoch || !has_table) foreign("`source`");
-    return made;
-  }
-
-  Value value(dom::element json, std::string_view form) const {
-    switch (json.type()) {
-      case dom::element_type::NULL_VALUE:
-        return Value::null();
-      case dom::element_type::BOOL:
-        return Value::integer(bool(json) ? 1 : 0);
-      case dom::element_type::INT64:
-        return Value::integer(std::int64_t(json));
-      case dom::element_type::DOUBLE:
-        return Value::real(double(json));
-      case dom::element_type::STRING:
-        if (auto made = value_of_string(std::string_view(json), form)) return *std::move(made);
-        foreign("form");
-      default:
-        foreign("value");
-    }
-  }
-
-  // A value that says its own form.
-  Value telling(dom::element json) const {
-    dom::object object;
-    if (json.get(object) != simdjson::SUCCESS) return value(json, {});
-    if (object.size() != 1) foreign("form");
-    const dom::key_value_pair pair = *object.begin();
-    return value(pair.value, pair.key);
-  }
-
-  std::string text(dom::element json) const {
-    Value made = telling(json);
-    if (made.kind() != ValueKind::kText) foreign("text");
-    return made.bytes();
-  }
-
-  Row telling_row(dom::array json) const {
-    Row made;
-    for (dom::element each : json) made.push_back(telling(each));
+    if (!has_epoch || !has_table) json_.foreign("`source`");
     return made;
   }
 
   Row named_row(dom::object json, const Forms& forms) const {
     Row made;
-    for (const auto& [name, each] : json) made.push_back(value(each, forms.of(name)));
+    for (const auto& [name, each] : json) made.push_back(json_.value(each, forms.of(name)));
     return made;
   }
 
@@ -246,14 +195,14 @@ class MessageReader::Impl {
     dom::object json;
     if (!message.key || key_parser_.parse(message.key->data(), message.key->size()).get(json) !=
                             simdjson::SUCCESS) {
-      foreign("key");
+      json_.foreign("key");
     }
     return named_row(json, forms);
   }
 
   void row(const IncomingMessage& message, dom::element json, const RowSource& source,
            Batch& batch) {
-    const auto op = get<std::string_view>(json, "op");
+    const auto op = json_.get<std::string_view>(json, "op");
     Change change;
     change.above = source.above;
     if (op == "t") {
@@ -271,12 +220,12 @@ class MessageReader::Impl {
         return;
       }
     } else {
-      change.after = named_row(get<dom::object>(json, "after"), source.forms);
+      change.after = named_row(json_.get<dom::object>(json, "after"), source.forms);
       if (op == "r") {
         rows_.push_back(std::move(change.after));
         return;
       }
-      if (op != "c" && op != "u") foreign("op");
+      if (op != "c" && op != "u") json_.foreign("op");
       change.op = op == "c" ? Op::kCreate : Op::kUpdate;
       if (!message.old_key.empty()) {
         if (amid_ && moved_from_.empty()) return;
@@ -294,120 +243,52 @@ class MessageReader::Impl {
     batch.offsets.push_back(offset_);
   }
 
-  SourcePosition position(dom::element json) const {
-    const auto pair = get<dom::array>(json, "position");
-    SourcePosition made;
-    if (pair.size() != 2 || pair.at(0).get(made.commit) != simdjson::SUCCESS ||
-        pair.at(1).get(made.ordinal) != simdjson::SUCCESS) {
-      foreign("`position`");
-    }
-    return made;
-  }
-
-  Checkpoint checkpoint(dom::element json) const {
-    Checkpoint made;
-    made.position = position(json);
-    for (dom::element each : get<dom::array>(json, "tables")) {
-      made.tables.push_back(
-          {text(get<dom::element>(each, "table")), get<std::uint64_t>(each, "fingerprint"),
-           get<bool>(each, "snapshotting"), telling_row(get<dom::array>(each, "next_from"))});
-    }
-    auto state = decode_base64(get<std::string_view>(json, "source_state"));
-    if (!state) foreign("`source_state`");
-    made.source_state = *std::move(state);
-    return made;
-  }
-
-  std::vector<int> indexes(dom::array json, std::size_t limit) const {
-    std::vector<int> made;
-    for (dom::element each : json) {
-      std::uint64_t index = 0;
-      if (each.get(index) != simdjson::SUCCESS || index >= limit) foreign("a key's column");
-      made.push_back(static_cast<int>(index));
-    }
-    return made;
-  }
-
-  SchemaRecord schema(dom::element json) const {
-    SchemaRecord made;
-    made.reread = get<bool>(json, "reread");
-    const auto changes = get<dom::array>(json, "tableChanges");
-    if (changes.size() != 1) foreign("`tableChanges`");
-    const dom::element change = *changes.begin();
-    made.schema.name = text(get<dom::element>(change, "id"));
-    const auto table = get<dom::object>(change, "table");
-    for (dom::element each : get<dom::array>(table, "columns")) {
-      Column column;
-      column.name = text(get<dom::element>(each, "name"));
-      column.declared_type = text(get<dom::element>(each, "typeName"));
-      column.collation = text(get<dom::element>(each, "collation"));
-      const auto form = get<std::uint64_t>(each, "form");
-      const auto comparison = get<std::uint64_t>(each, "comparison");
-      if (form > static_cast<std::uint64_t>(ColumnForm::kArray) ||
-          comparison > static_cast<std::uint64_t>(Comparison::kOrder)) {
-        foreign("a column");
-      }
-      column.form = static_cast<ColumnForm>(form);
-      column.comparison = static_cast<Comparison>(comparison);
-      column.generated = get<bool>(each, "generated");
-      made.schema.columns.push_back(std::move(column));
-    }
-    const std::size_t columns = made.schema.columns.size();
-    made.schema.key = indexes(get<dom::array>(table, "key"), columns);
-    for (dom::element each : get<dom::array>(table, "uniqueKeys")) {
-      dom::array key;
-      if (each.get(key) != simdjson::SUCCESS) foreign("`uniqueKeys`");
-      made.schema.unique_keys.push_back(indexes(key, columns));
-    }
-    return made;
-  }
-
   void own(std::string_view kind, dom::element json, Batch& batch) {
     if (kind != "chunk" && kind != "schema") amid_ = false;
     if (kind == "begin") {
       rows_.clear();
-      const auto micros = get<std::uint64_t>(json, "micros");
-      if (micros > 999) foreign("`micros`");
-      add(Begin{position(json), get<std::int64_t>(json, "ts_ms"),
-                static_cast<std::uint32_t>(micros), get<std::uint64_t>(json, "xid")},
+      const auto micros = json_.get<std::uint64_t>(json, "micros");
+      if (micros > 999) json_.foreign("`micros`");
+      add(Begin{json_.position(json), json_.get<std::int64_t>(json, "ts_ms"),
+                static_cast<std::uint32_t>(micros), json_.get<std::uint64_t>(json, "xid")},
           batch);
     } else if (kind == "end") {
-      add(End{checkpoint(json)}, batch);
+      add(End{json_.checkpoint(json)}, batch);
     } else if (kind == "chunk") {
       chunk(json, batch);
     } else if (kind == "schema") {
-      add(schema(json), batch);
+      add(json_.schema(json), batch);
     } else if (kind == "heartbeat") {
-      add(Heartbeat{checkpoint(json), get<std::int64_t>(json, "ts_ms")}, batch);
+      add(Heartbeat{json_.checkpoint(json), json_.get<std::int64_t>(json, "ts_ms")}, batch);
     } else if (kind == "epoch") {
       add(Epoch{epoch_}, batch);
     } else if (kind == "gap") {
-      add(Gap{text(get<dom::element>(json, "reason"))}, batch);
+      add(Gap{json_.text(json_.get<dom::element>(json, "reason"))}, batch);
     } else {
-      foreign("a record of another kind");
+      json_.foreign("a record of another kind");
     }
   }
 
   void chunk(dom::element json, Batch& batch) {
     Chunk made;
-    made.table = batch.table_index(text(get<dom::element>(json, "table")));
-    made.from = telling_row(get<dom::array>(json, "from"));
-    made.to = telling_row(get<dom::array>(json, "to"));
-    for (dom::element each : get<dom::array>(json, "touched")) {
+    made.table = batch.table_index(json_.text(json_.get<dom::element>(json, "table")));
+    made.from = json_.telling_row(json_.get<dom::array>(json, "from"));
+    made.to = json_.telling_row(json_.get<dom::array>(json, "to"));
+    for (dom::element each : json_.get<dom::array>(json, "touched")) {
       dom::array key;
-      if (each.get(key) != simdjson::SUCCESS) foreign("`touched`");
-      made.touched.push_back(telling_row(key));
+      if (each.get(key) != simdjson::SUCCESS) json_.foreign("`touched`");
+      made.touched.push_back(json_.telling_row(key));
     }
     made.rows = std::exchange(rows_, {});
-    if (made.rows.size() == get<std::uint64_t>(json, "rows")) {
+    if (made.rows.size() == json_.get<std::uint64_t>(json, "rows")) {
       add(std::move(made), batch);
     } else if (!amid_) {
-      foreign("`rows`");
+      json_.foreign("`rows`");
     }
     amid_ = false;
   }
 
-  const std::string where_;
+  RecordJsonReader json_;
   dom::parser parser_, key_parser_, whole_parser_;
   Offset offset_ = 0;
   std::uint64_t epoch_ = 0;
