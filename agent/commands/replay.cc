@@ -2,17 +2,14 @@
 // agent can do it; from the beginning, the log is folded beside the replica, which is then swapped
 // for the result.
 #include <cstdio>
-#include <filesystem>
 #include <optional>
 #include <string>
 
 #include "agent/commands/commands.h"
 #include "agent/inbox_worker.h"
 #include "agent/log_place.h"
+#include "agent/replica_beside.h"
 #include "agent/wiring.h"
-#include "sink/relations.h"
-#include "state/ledger.h"
-#include "state/replica.h"
 
 namespace tandem::agent {
 namespace {
@@ -25,31 +22,21 @@ int replay_from_beginning(const Config& config, const std::stop_token& stop) {
         "the log's beginning is gone by retention", config.state,
         "the replica stays as it is; replay from a kept offset, or `tandem snapshot TABLE`");
   }
-  std::string beside = directory.replica_beside();
-  state::remove_database(beside);
+  ReplicaBeside beside(config, directory);
   state::Offset folded = 0;
-  {
-    state::Ledger ledger(directory.ledger(), log->identity());
-    sink::DocumentSet documents(config.documents, config.target.tables);
-    sink::Relations relations(documents);
-    state::ReplicaOptions options;
-    options.first_mark = ledger.highest_mark() + 1;
-    state::Replica replica(beside, log->identity(), &relations, options);
+  beside.fill(*log, [&](state::Replica& replica) {
     auto reader = log->reader(1);
-    for (const state::Offset end = log->next(); reader->position() < end;) {
-      if (stop.stop_requested()) return 0;
+    const state::Offset end = log->next();
+    while (!stop.stop_requested() && reader->position() < end) {
       auto batch = reader->next(std::chrono::milliseconds(1000), stop);
       if (batch == nullptr) continue;
       replica.fold(batch, false);
       folded = batch->offsets.back();
     }
     replica.flush();
-    replica.sync();
-  }
-  // Everything of the new file is in the file itself before it takes the old one's name.
-  state::Database(beside, state::OpenMode::kReadWrite).execute("PRAGMA wal_checkpoint(TRUNCATE)");
-  state::remove_database(directory.replica());
-  std::filesystem::rename(beside, directory.replica());
+  });
+  if (stop.stop_requested()) return 0;
+  beside.take_place();
   std::puts(("folded the log anew up to offset " + std::to_string(folded) +
              "; the next `tandem run` compares every document and writes what differs")
                 .c_str());

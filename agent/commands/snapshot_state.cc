@@ -11,10 +11,9 @@
 #include <string>
 
 #include "agent/commands/commands.h"
+#include "agent/replica_beside.h"
 #include "agent/terminal.h"
 #include "agent/wiring.h"
-#include "sink/relations.h"
-#include "state/ledger.h"
 #include "state/replica.h"
 
 namespace tandem::agent {
@@ -70,29 +69,20 @@ int restore(const Config& config, const std::string& path) {
   const state::StateDirectory directory = state::StateDirectory::own(config.state);
   const auto log = open_log_for_reading(config, directory);
   check_copy(path, *log);
-  const std::string beside = directory.replica_beside();
-  state::remove_database(beside);
-  make_private_file(beside);
-  std::filesystem::copy_file(path, beside, std::filesystem::copy_options::overwrite_existing);
-  ::chmod(beside.c_str(), 0600);
-  {
-    state::Ledger ledger(directory.ledger(), log->identity());
-    sink::DocumentSet documents(config.documents, config.target.tables);
-    sink::Relations relations(documents);
-    state::ReplicaOptions options;
-    options.first_mark = ledger.highest_mark() + 1;
-    state::Replica replica(beside, log->identity(), &relations, options);
+  ReplicaBeside beside(config, directory);
+  make_private_file(beside.path());
+  std::filesystem::copy_file(path, beside.path(),
+                             std::filesystem::copy_options::overwrite_existing);
+  ::chmod(beside.path().c_str(), 0600);
+  beside.fill(*log, [&](state::Replica& replica) {
     // What the ledger here knows may be of another offset.
     replica.mark([&](state::Marks& marks) {
       for (const sink::DocumentSpec& document : config.documents) {
         marks.mark_wide(document.name, 0, {});
       }
     });
-    replica.sync();
-  }
-  state::Database(beside, state::OpenMode::kReadWrite).execute("PRAGMA wal_checkpoint(TRUNCATE)");
-  state::remove_database(directory.replica());
-  std::filesystem::rename(beside, directory.replica());
+  });
+  beside.take_place();
   std::puts(("the replica stands at offset " +
              std::to_string(state::ReplicaReader(directory.replica()).position().next - 1) +
              "; the next `tandem run` folds the log from there and compares every document")
