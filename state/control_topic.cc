@@ -63,8 +63,10 @@ class ControlTopic::Impl {
         consumer_(options_) {}
 
   std::vector<ControlRecord> read(Offset from) {
+    const auto asked = steady_clock::now();
     std::lock_guard lock(mutex_);
-    read_new();
+    // Whoever waited for another's look that began later has seen with it what there is to see.
+    if (looked_ <= asked) read_new();
     const auto first =
         std::lower_bound(records_.begin(), records_.end(), from,
                          [](const ControlRecord& record, Offset at) { return record.offset < at; });
@@ -87,16 +89,17 @@ class ControlTopic::Impl {
   std::string where() const { return "Kafka topic " + options_.topic; }
 
   void read_new() {
-    const KafkaConsumer::Range range = consumer_.range();
-    if (range.next < next_) {
+    const auto began = steady_clock::now();
+    const Offset end = consumer_.next();
+    if (end < next_) {
       throw Error("the topic was deleted and made again", where(),
                   "start again; let nobody delete it while agents run");
     }
-    next_ = std::max(next_, range.first);
-    if (next_ >= range.next) return;
-    if (position_ != next_) consumer_.seek(next_);
+    // Where it begins is of no matter as long as there is nothing to read.
+    if (next_ < end) next_ = std::max(next_, consumer_.range().first);
+    if (next_ < end && position_ != next_) consumer_.seek(next_);
     auto deadline = steady_clock::now() + kPatience;
-    while (next_ < range.next) {
+    while (next_ < end) {
       for (const KafkaConsumer::Read& read :
            consumer_.read(kMessagesARead, milliseconds(100), std::stop_token())) {
         next_ = position_ = read.offset + 1;
@@ -105,11 +108,12 @@ class ControlTopic::Impl {
       if (options_.stop.stop_requested()) {
         deadline = std::min(deadline, steady_clock::now() + kPatienceWhenStopped);
       }
-      if (next_ < range.next && steady_clock::now() > deadline) {
+      if (next_ < end && steady_clock::now() > deadline) {
         throw Error("the broker does not give what it said it has", where(),
                     "see the broker's log; Tandem tries again");
       }
     }
+    looked_ = began;
   }
 
   std::optional<ControlRecord> parse(const KafkaConsumer::Read& read) {
@@ -147,6 +151,7 @@ class ControlTopic::Impl {
   std::vector<ControlRecord> records_;  // all that were read; there are few
   Offset next_ = 0;                     // that was not read yet
   Offset position_ = -1;                // of the consumer
+  steady_clock::time_point looked_;     // when the last look began that saw everything
 };
 
 ControlTopic::ControlTopic(const KafkaOptions& log) : impl_(std::make_unique<Impl>(log)) {}

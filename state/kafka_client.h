@@ -78,6 +78,8 @@ class KafkaConsumer {
   /// Throws Error if the topic is not there, has not exactly one partition, or if no broker answers
   /// for so long.
   Range range(std::chrono::milliseconds patience = std::chrono::seconds(30));
+  /// The offset of the next message: half of range(), in half of its time.
+  std::int64_t next();
   /// How many brokers are to have each message; nothing: the topic is not there.
   std::optional<int> replicas();
   /// The offset of the first message that was written at this time (Unix milliseconds) or later,

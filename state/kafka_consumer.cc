@@ -51,6 +51,15 @@ class KafkaConsumer::Impl {
     return range;
   }
 
+  std::int64_t next() {
+    if (!one_partition_) check_partitions();
+    std::int64_t next = 0;
+    connection_.ask("the broker does not tell what the topic holds", [&](int timeout_ms) {
+      return offset_at(RD_KAFKA_OFFSET_END, timeout_ms, next);
+    });
+    return next;
+  }
+
   std::optional<int> replicas() {
     const Metadata metadata = ask_metadata(false);
     if (is_missing(*metadata)) return std::nullopt;
@@ -243,6 +252,7 @@ KafkaConsumer::~KafkaConsumer() = default;
 std::optional<int> KafkaConsumer::replicas() { return impl_->replicas(); }
 std::int64_t KafkaConsumer::at(std::int64_t unix_ms) { return impl_->at(unix_ms); }
 KafkaConsumer::Range KafkaConsumer::range(milliseconds patience) { return impl_->range(patience); }
+std::int64_t KafkaConsumer::next() { return impl_->next(); }
 std::map<std::string, std::string> KafkaConsumer::settings() { return impl_->settings(); }
 void KafkaConsumer::seek(std::int64_t offset) { impl_->seek(offset); }
 void KafkaConsumer::rest() { impl_->rest(); }
