@@ -86,19 +86,6 @@ std::vector<sink::Mistake> all_mistakes(const ConfigError& error, std::stop_toke
   return mistakes;
 }
 
-Config read_without_source(const std::string& path) {
-  try {
-    return load_config(path);
-  } catch (const ConfigError& error) {
-    const bool of_source = std::all_of(
-        error.mistakes().begin(), error.mistakes().end(), [](const sink::Mistake& mistake) {
-          return mistake.key == "source" || mistake.key.starts_with("source.");
-        });
-    if (!of_source || error.read() == nullptr || error.read()->log.type != LogType::kKafka) throw;
-    return *error.read();
-  }
-}
-
 // Null if stopped.
 std::unique_ptr<state::ChangeLog> wait_for_log(const Config& config,
                                                const state::StateDirectory& directory,
@@ -132,10 +119,21 @@ Config load_checked_config(const std::string& path, std::stop_token stop) {
   return config;
 }
 
-Config load_config_as_read(const std::string& path) { return read_without_source(path); }
+Config load_config_as_read(const std::string& path) {
+  try {
+    return load_config(path);
+  } catch (const ConfigError& error) {
+    const bool of_source = std::all_of(
+        error.mistakes().begin(), error.mistakes().end(), [](const sink::Mistake& mistake) {
+          return mistake.key == "source" || mistake.key.starts_with("source.");
+        });
+    if (!of_source || error.read() == nullptr || error.read()->log.type != LogType::kKafka) throw;
+    return *error.read();
+  }
+}
 
 Config load_config_beside_replica(const std::string& path, std::stop_token stop) {
-  const Config config = read_without_source(path);
+  const Config config = load_config_as_read(path);
   const state::StateDirectory directory = state::StateDirectory::look(config.state);
   const bool applied =
       config.log.type == LogType::kKafka && ::access(directory.replica().c_str(), R_OK) == 0;
@@ -144,7 +142,7 @@ Config load_config_beside_replica(const std::string& path, std::stop_token stop)
 }
 
 Config load_applied_config(const std::string& path, std::stop_token stop) {
-  Config config = read_without_source(path);
+  Config config = load_config_as_read(path);
   if (config.log.type != LogType::kKafka) {
     throw UsageError("--role apply needs a log that two processes can share", config.file,
                      "use log: {type: kafka}, or run without --role");
@@ -225,7 +223,8 @@ std::vector<std::string> make_log(const Config& config) {
     configs["max.message.bytes"] = kLargestBatch;
     configs["retention.bytes"] = forgets ? std::to_string(config.log.retention_size) : "-1";
     for (const auto& [name, value] : config.log.settings) {
-      if (forgets || name.find("insync") != std::string::npos) configs[name] = value;
+      const bool guards = name == "min.insync.replicas" || name == "unclean.leader.election.enable";
+      if (forgets || guards) configs[name] = value;
     }
     settings.configs.assign(configs.begin(), configs.end());
     if (state::make_kafka_topic(topic, settings)) {

@@ -31,12 +31,13 @@ def test_the_topics_are_judged(deploy, small_pg_source, dynamodb, kafka, topic):
 
 def test_init_gives_the_topic_its_settings(deploy, small_pg_source, dynamodb, kafka, topic):
     config = through_kafka(REPOSITORY / "config" / "chinook-postgres.yaml").replace(
-        "  type: kafka\n", "  type: kafka\n  replication: 1\n  settings: {max.message.bytes: 2000000}\n"
+        "  type: kafka\n", "  type: kafka\n  replication: 1\n  settings: {max.message.bytes: 2000000, unclean.leader.election.enable: true}\n"
         "  retention: {age: 3d, size: 1GB}\n")
     tandem = deploy(small_pg_source, config=config, endpoint=dynamodb.endpoint, environment=topic)
     tandem.init()
     has = kafka.settings(topic["KAFKA_TOPIC"])
     assert has["max.message.bytes"] == "2000000" and has["cleanup.policy"] == "delete"
     assert has["retention.ms"] == str(3 * 24 * 3600 * 1000) and has["retention.bytes"] == "1000000000"
-    assert kafka.settings(topic["KAFKA_TOPIC"] + ".control")["retention.ms"] == "-1"
+    control = kafka.settings(topic["KAFKA_TOPIC"] + ".control")
+    assert control["retention.ms"] == "-1" and control["unclean.leader.election.enable"] == "true"
     assert "made the Kafka topic" not in tandem.run("init").expect().out
