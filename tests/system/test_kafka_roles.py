@@ -2,7 +2,9 @@
 
 import shutil
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 from confluent_kafka import TopicPartition
 
@@ -98,6 +100,32 @@ def test_both_halves_beside_applications(apart, seed):
     assert "the target has all of the log" in apart.apply.run("status").expect().out
     apply.stop()
     apart.check()
+
+
+ENDLESS = """DO $$ BEGIN LOOP
+  UPDATE artist SET name = md5(random()::text) WHERE artist_id = 1 + floor(random() * 5);
+  COMMIT;
+END LOOP; END $$"""
+
+
+def test_an_apply_writes_beside_a_stream_without_a_pause(apart, proxy):
+    """It waits for the log's end as it was when it started, and not for the end."""
+    apart.captured()
+    apart.apply.environment["DYNAMODB_ENDPOINT"] = proxy.endpoint
+    capture = apart.capture.start("run", "--role", "capture", until_owned=False)
+    with apart.source.connect() as application, ThreadPoolExecutor() as pool:
+        application.execute("SET synchronous_commit = off")
+        stream = pool.submit(application.execute, ENDLESS)
+        try:
+            apply = apart.apply.start("run", "--role", "apply")
+            eventually(lambda: proxy.writes > 0, 30, "something is written", alive=apply.alive)
+        finally:
+            application.cancel()
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            stream.result()
+    eventually(apart.check, 60, "the target has what was committed", alive=apply.alive)
+    capture.stop()
+    apply.stop()
 
 
 def test_status_of_a_capture_alone_and_lag(apart):
