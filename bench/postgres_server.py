@@ -123,6 +123,12 @@ class Server:
         self.execute("SELECT pg_logical_emit_message(true, 'bench', 'behind')")
         return position
 
+    def read_wal(self):
+        """Reads its WAL once, so that nobody who streams it waits for a disk."""
+        for file in (self._server.data / "pg_wal").iterdir():
+            if file.is_file():
+                file.read_bytes()
+
     def client(self, program, *arguments, host="127.0.0.1"):
         """A program of PostgreSQL's own, connected to the database."""
         return stage.watched(self.binaries / program, "-h", host, "-p", self.port,
