@@ -106,8 +106,11 @@ def test_the_broker_is_away_for_longer_than_is_waited_for(chinook):
 
 
 @pytest.mark.parametrize("how", ["stopped", "silent"])
-def test_a_stop_does_not_wait_for_the_broker(chinook, how):
-    chinook.start()
+@pytest.mark.parametrize("roles", [["all"], ["capture", "apply"]], ids=["together", "apart"])
+def test_a_stop_does_not_wait_for_the_broker(chinook, how, roles):
+    agents = [chinook.tandem.start("run", "--role", role, until_owned=False) for role in roles]
+    chinook.agent = agents[-1]
+    chinook.settles()
     if how == "stopped":
         chinook.broker.stop()
     else:
@@ -115,7 +118,8 @@ def test_a_stop_does_not_wait_for_the_broker(chinook, how):
     chinook.crowd.burst(20)
     time.sleep(0.3)  # an append is on its way
     try:
-        chinook.agent.stop()
+        for agent in agents:
+            agent.stop()
     finally:
         if how == "stopped":
             chinook.broker.start()
