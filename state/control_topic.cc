@@ -11,6 +11,7 @@
 
 #include "state/error.h"
 #include "state/json_string.h"
+#include "state/kafka_client_log.h"
 
 // A message has no key. Its value, by kind:
 //
@@ -66,7 +67,7 @@ class ControlTopic::Impl {
     const auto asked = steady_clock::now();
     std::lock_guard lock(mutex_);
     // Whoever waited for another's look that began later has seen with it what there is to see.
-    if (looked_ <= asked) read_new();
+    if (looked_ <= asked) look();
     const auto first =
         std::lower_bound(records_.begin(), records_.end(), from,
                          [](const ControlRecord& record, Offset at) { return record.offset < at; });
@@ -88,6 +89,15 @@ class ControlTopic::Impl {
  private:
   std::string where() const { return "Kafka topic " + options_.topic; }
 
+  void look() {
+    try {
+      read_new();
+    } catch (...) {
+      position_ = -1;  // the consumer may have passed over what was not read
+      throw;
+    }
+  }
+
   void read_new() {
     const auto began = steady_clock::now();
     const Offset end = consumer_.next();
@@ -102,8 +112,8 @@ class ControlTopic::Impl {
     while (next_ < end) {
       for (const KafkaConsumer::Read& read :
            consumer_.read(kMessagesARead, milliseconds(100), std::stop_token())) {
-        next_ = position_ = read.offset + 1;
         if (auto record = parse(read)) records_.push_back(*std::move(record));
+        next_ = position_ = read.offset + 1;
       }
       if (options_.stop.stop_requested()) {
         deadline = std::min(deadline, steady_clock::now() + kPatienceWhenStopped);
@@ -122,8 +132,12 @@ class ControlTopic::Impl {
     const std::string_view value = read.message.value.value_or("");
     if (parser_.parse(value.data(), value.size()).get(json) != simdjson::SUCCESS ||
         json["kind"].get(kind) != simdjson::SUCCESS) {
-      throw Error("a message that Tandem did not write, at offset " + std::to_string(read.offset),
-                  where(), "let nobody else write to this topic");
+      // What it may have said is lost whatever is done; all others still have to be heard.
+      if (options_.log) {
+        options_.log->say(where() + " has a message that Tandem did not write, at offset " +
+                          std::to_string(read.offset) + "; let nobody else write to this topic");
+      }
+      return std::nullopt;
     }
     auto text = [&](const char* name) {
       std::string_view found;
