@@ -41,7 +41,7 @@ TargetOwner::Claimed ApplySide::claim() {
   bool took_over = options_.source.claim && options_.source.claim();
   TargetOwner::Claimed claimed;
   if (options_.control != nullptr) {
-    claimed = owner_.emplace(*options_.control, config_.name).claim();
+    claimed = owner_.emplace(*options_.control, config_.name, options_.process).claim();
     took_over = took_over || claimed.took_over;
   }
   if (took_over) std::this_thread::sleep_for(2 * sink::kLease);

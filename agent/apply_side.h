@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "agent/config.h"
@@ -38,6 +39,7 @@ class ApplySide {
     state::Offset fold_from = 0;  // FoldWorker::Options::start_at
     SourceOwnership source;
     state::ControlTopic* control = nullptr;  // null where the log has none
+    std::string process;                     // TargetOwner's
     std::stop_token stop;                    // of the workers
   };
   /// Claims the source, if there is one, and the target, before anything is read or sent there.

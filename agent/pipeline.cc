@@ -129,6 +129,7 @@ class Pipeline::Impl {
     options.prune = options_.prune;
     options.fold_from = fold_from_;
     options.control = control_.get();
+    options.process = options_.process;
     options.stop = workers_.get_token();
     if (!capture_) return options;
     options.source.claim = [this] {

@@ -29,6 +29,8 @@ struct PipelineOptions {
   bool prune = false;
   /// Called about five times a second on the thread of run().
   std::function<void(const class Pipeline&)> tick;
+  /// Random, the same for all pipelines of a process: TargetOwner's.
+  std::string process;
   /// Ends run(), and heeded while the pipeline is being made as well.
   std::stop_token stop;
 };

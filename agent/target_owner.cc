@@ -1,9 +1,9 @@
 #include "agent/target_owner.h"
 
-#include <random>
 #include <utility>
 
 #include "state/error.h"
+#include "state/random_name.h"
 
 namespace tandem::agent {
 namespace {
@@ -13,23 +13,26 @@ using state::ControlKind;
 // No instance's name: whoever finds it before itself knows that there was another.
 constexpr char kLateWriter[] = "late";
 
-std::string random_instance() {
-  std::random_device random;
-  std::string instance;
-  for (int i = 0; i < 32; ++i) instance += "0123456789abcdef"[random() % 16];
-  return instance;
-}
-
 }  // namespace
 
-TargetOwner::TargetOwner(state::ControlTopic& control, std::string pipeline)
-    : control_(control), pipeline_(std::move(pipeline)) {}
+TargetOwner::TargetOwner(state::ControlTopic& control, std::string pipeline, std::string process)
+    : control_(control), pipeline_(std::move(pipeline)), process_(std::move(process)) {}
+
+void TargetOwner::read() {
+  for (const state::ControlRecord& record : control_.read(next_)) take(record);
+}
+
+state::Fenced TargetOwner::succeeded() const {
+  return {"another agent has taken over this target", "pipeline " + pipeline_,
+          "let only one agent apply this pipeline; another pipeline needs a `name` of its own"};
+}
 
 TargetOwner::Claimed TargetOwner::claim() {
   std::lock_guard lock(mutex_);
   // First of all: a topic that is not there would be made by what is sent to it.
-  for (const state::ControlRecord& record : control_.read(next_)) take(record);
-  instance_ = random_instance();
+  read();
+  if (returns_ && !newest_.starts_with(process_)) throw succeeded();
+  instance_ = process_ + "-" + state::random_name();
   control_.append({ControlKind::kOwner, pipeline_, instance_, "", 0, 0});
   Claimed claimed{instance_, "", false};
   bool found = false;
@@ -54,6 +57,7 @@ void TargetOwner::take(const state::ControlRecord& record) {
   if (record.pipeline != pipeline_) return;
   if (record.kind == ControlKind::kOwner) {
     newest_ = record.instance;
+    returns_ = returns_ || newest_.starts_with(process_);
     gone_ = late_ = false;
   } else if (record.kind == ControlKind::kLeft && record.instance == newest_) {
     gone_ = true;
@@ -64,12 +68,8 @@ void TargetOwner::take(const state::ControlRecord& record) {
 
 void TargetOwner::assert_owner() {
   std::lock_guard lock(mutex_);
-  for (const state::ControlRecord& record : control_.read(next_)) take(record);
-  if (newest_ != instance_) {
-    throw state::Fenced("another agent has taken over this target", "pipeline " + pipeline_,
-                        "let only one agent apply this pipeline; another pipeline needs a `name` "
-                        "of its own");
-  }
+  read();
+  if (newest_ != instance_) throw succeeded();
   if (!late_) return;
   throw LateWrites("an agent that was succeeded may have written to the target since",
                    "pipeline " + pipeline_, "all items are compared with the target anew");
@@ -77,6 +77,7 @@ void TargetOwner::assert_owner() {
 
 void TargetOwner::report_late_writes() {
   std::lock_guard lock(mutex_);
+  read();
   if (newest_ == instance_) return;
   control_.append({ControlKind::kLate, pipeline_, instance_, "", 0, 0});
 }
@@ -84,7 +85,7 @@ void TargetOwner::report_late_writes() {
 void TargetOwner::leave() {
   std::lock_guard lock(mutex_);
   // A broker that does not answer is not waited for with a message as well.
-  for (const state::ControlRecord& record : control_.read(next_)) take(record);
+  read();
   if (newest_ == instance_) control_.append({ControlKind::kLeft, pipeline_, instance_, "", 0, 0});
 }
 

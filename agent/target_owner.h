@@ -21,13 +21,16 @@ class LateWrites : public state::Error {
 
 class TargetOwner {
  public:
-  TargetOwner(state::ControlTopic& control, std::string pipeline);
+  /// `process`: random, the same for all runs of a process.
+  TargetOwner(state::ControlTopic& control, std::string pipeline, std::string process);
 
   struct Claimed {
-    std::string instance;    // this run's, random
+    std::string instance;    // this run's, begins with the process
     std::string before;      // who wrote to the target last; empty: nobody ever did
     bool took_over = false;  // that one may not know yet that it has been succeeded
   };
+  /// Throws Fenced if another agent has claimed the target since a run before in this process did:
+  /// who was succeeded does not come back by itself.
   Claimed claim();
   /// Throws Fenced if another agent has claimed the target since, LateWrites.
   void assert_owner();
@@ -38,14 +41,17 @@ class TargetOwner {
   void leave();
 
  private:
+  void read();  // with mutex_ held
   void take(const state::ControlRecord& record);
+  state::Fenced succeeded() const;
 
   state::ControlTopic& control_;
-  const std::string pipeline_;
+  const std::string pipeline_, process_;
   std::mutex mutex_;        // guards what follows
   state::Offset next_ = 0;  // of the topic, not looked at yet
   std::string instance_;    // empty: not claimed
   std::string newest_;      // who claimed last
+  bool returns_ = false;    // a run before in this process has claimed
   bool gone_ = false;       // the newest has left
   bool late_ = false;       // somebody wrote late since the newest claim
 };

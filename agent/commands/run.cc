@@ -11,6 +11,7 @@
 #include "agent/status_report.h"
 #include "agent/terminal.h"
 #include "agent/wiring.h"
+#include "state/random_name.h"
 #include "state/rest.h"
 
 namespace tandem::agent {
@@ -67,6 +68,7 @@ StatusReport run_pipelines(const Config& config, const state::StateDirectory& di
                            const CommandLine& line, std::stop_token stop) {
   auto pause = kFirstPause;
   bool got_going = false;
+  const std::string process = state::random_name();
   for (;;) {
     Reporter reporter(config, directory);
     try {
@@ -74,6 +76,7 @@ StatusReport run_pipelines(const Config& config, const state::StateDirectory& di
       options.role = role_of(line.role);
       options.once = line.once;
       options.prune = line.prune;
+      options.process = process;
       options.stop = stop;
       options.tick = [&](const Pipeline& pipeline) {
         reporter.tick(pipeline);

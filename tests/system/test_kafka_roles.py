@@ -226,6 +226,26 @@ def test_one_with_nothing_to_send_hears_of_late_writes(apart, kafka):
     apply.stop()
 
 
+def test_one_that_was_succeeded_while_it_was_down_does_not_come_back(apart, kafka):
+    apart.sync()
+    apply = apart.apply.start("run", "--role", "apply")
+    apply.wait_for_line("level")
+    control = apart.topic["KAFKA_TOPIC"] + ".control"
+    kafka.produce(control, b'{"kind":"late","pipeline":"chinook-kafka","instance":"somebody"}')
+    apply.wait_for_line("trying again in 1.0 s")
+    kafka.produce(control, b'{"kind":"owner","pipeline":"chinook-kafka","instance":"another"}')
+    assert apply.wait(30) == FAILED
+    assert "another agent has taken over this target" in apply.output()
+
+
+def test_what_others_write_into_the_control_topic_stops_nobody(apart, kafka):
+    control = apart.topic["KAFKA_TOPIC"] + ".control"
+    for strange in (b"", b"no JSON", b"[]", b'{"kind":7}', b'{"kind":"of a later version"}'):
+        kafka.produce(control, strange)
+    apart.sync()
+    assert "that Tandem did not write, at offset" in apart.applied().err
+
+
 def test_a_log_that_ends_in_half_a_transaction(apart, debug_binary):
     """What is there of it counts for nothing, and nobody waits for the rest."""
     apart.sync()
