@@ -92,6 +92,7 @@ std::string to_json(const StatusReport& report) {
   json["log"] = {{"first", report.log.first},
                  {"next", report.log.next},
                  {"bytes", report.log.bytes},
+                 {"silent_seconds", static_cast<double>(report.log.silent.count()) / 1000},
                  {"records_per_second", report.changes_per_second}};
   json["replica"] = {{"next", report.replica_next},
                      {"source_position", report.replica_position},
@@ -142,6 +143,8 @@ StatusReport report_from_json(const std::string& text) {
   report.log.first = json.at("log").at("first");
   report.log.next = json.at("log").at("next");
   report.log.bytes = json.at("log").at("bytes");
+  report.log.silent = std::chrono::milliseconds(
+      static_cast<std::int64_t>(json.at("log").value("silent_seconds", 0.0) * 1000));
   report.changes_per_second = json.at("log").at("records_per_second");
   report.replica_next = json.at("replica").at("next");
   report.replica_position = json.at("replica").at("source_position");

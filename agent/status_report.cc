@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <memory>
 #include <sstream>
@@ -15,6 +16,9 @@
 
 namespace tandem::agent {
 namespace {
+
+// From then on brokers that say nothing count as away.
+constexpr std::chrono::seconds kSilent{5};
 
 void finish(StatusReport& report) {
   report.read_up_to = std::max(report.read_up_to, report.capture_position);
@@ -35,8 +39,10 @@ void finish(StatusReport& report) {
                                                 static_cast<double>(kept));
   const bool applied =
       report.lag_offsets == 0 && report.settled && report.dirty == 0 && report.dead_letters == 0;
-  report.in_sync = captured && applied;
-  report.level = report.role == Role::kApply ? applied : report.in_sync;
+  // What the log may hold by now, nobody here knows.
+  const bool heard = report.log.silent < kSilent;
+  report.in_sync = captured && applied && heard;
+  report.level = report.role == Role::kApply ? applied && heard : report.in_sync;
 }
 
 std::uint64_t unchanged_up_to(capture::Source& source, const state::SourcePosition& logged) {
@@ -103,6 +109,13 @@ std::string text_of(const capture::SourceHealth::Retained& retained) {
             " at this rate";
   }
   return text;
+}
+
+std::string silence(const state::LogExtent& log) {
+  if (log.silent < kSilent) return "";
+  return styled(Style::kRed, " (no broker has answered for " +
+                                 human_duration(static_cast<double>(log.silent.count()) / 1000) +
+                                 ")");
 }
 
 std::string_view level_text(Role role) {
@@ -272,7 +285,7 @@ std::string to_text(const StatusReport& report) {
   line("log", "offsets " + std::to_string(report.log.first) + " to " +
                   std::to_string(report.log.next - 1) + ", " + human_bytes(report.log.bytes) +
                   ", " + with_commas(static_cast<std::int64_t>(report.changes_per_second)) +
-                  " records/s");
+                  " records/s" + silence(report.log));
   if (!applies) return out.str();
   line("replica", "offset " + std::to_string(report.replica_next - 1) + ", " +
                       with_commas(report.lag_offsets) + " records (" +

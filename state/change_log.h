@@ -44,6 +44,7 @@ struct LogExtent {
   Offset first = 0;  // oldest offset kept
   Offset next = 0;   // after the newest record
   std::uint64_t bytes = 0;
+  std::chrono::milliseconds silent{0};  // since the log's brokers answered last, if it has any
 };
 
 class LogReader {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <random>
 #include <utility>
 #include <variant>
 
@@ -11,6 +10,7 @@
 #include "state/kafka_client_log.h"
 #include "state/kafka_log_reader.h"
 #include "state/message_reader.h"
+#include "state/random_name.h"
 #include "state/recent_batches.h"
 
 namespace tandem::state {
@@ -31,13 +31,6 @@ constexpr std::size_t kRecordsKept = 1000;
 // How long a broker may give nothing of what it said it has.
 constexpr std::chrono::seconds kPatience{60};
 constexpr std::chrono::seconds kStopPatience{1};
-
-std::string random_identity() {
-  std::random_device random;
-  std::string identity;
-  for (int i = 0; i < 32; ++i) identity += "0123456789abcdef"[random() % 16];
-  return identity;
-}
 
 // Reads everything in [from, to) and hands each message to `take`.
 template <typename Take>
@@ -137,7 +130,7 @@ KafkaConsumer::Range KafkaLog::range(milliseconds patience) {
   const KafkaConsumer::Range range = consumer_.range(patience);
   std::lock_guard lock(known_mutex_);
   known_.range = range;
-  known_.asked = steady_clock::now();
+  known_.asked = known_.answered = steady_clock::now();
   return range;
 }
 
@@ -145,6 +138,7 @@ void KafkaLog::met(std::uint64_t messages, std::uint64_t bytes) {
   std::lock_guard lock(known_mutex_);
   known_.messages += messages;
   known_.bytes += bytes;
+  known_.answered = steady_clock::now();
 }
 
 // Two that begin a topic at once agree: the message that came to lie first counts.
@@ -152,7 +146,7 @@ void KafkaLog::begin_topic() {
   if (!options_.writable) {
     throw LogNotBegun("the log is empty", where(), "start the capture that writes it");
   }
-  writer_.write_log(random_identity());
+  writer_.write_log(random_name());
   const OutgoingMessage& message = writer_.messages().front();
   KafkaProducer(options_.kafka, max_message_bytes_)
       .send({{std::nullopt, writer_.value(message), &message.header}});
@@ -367,7 +361,8 @@ LogExtent KafkaLog::extent() {
                          static_cast<double>(std::max<std::uint64_t>(1, now.messages));
   const Offset next = recent_ ? recent_->next() : now.range.next;
   const Offset kept = std::max<Offset>(0, next - now.range.first);
-  return {now.range.first, next, static_cast<std::uint64_t>(average * static_cast<double>(kept))};
+  return {now.range.first, next, static_cast<std::uint64_t>(average * static_cast<double>(kept)),
+          std::chrono::duration_cast<milliseconds>(steady_clock::now() - now.answered)};
 }
 
 KafkaLog::Known KafkaLog::known() {

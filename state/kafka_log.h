@@ -84,7 +84,8 @@ class KafkaLog : public ChangeLog {
   // What was asked last, and how large the messages were that were met.
   struct Known {
     KafkaConsumer::Range range;
-    std::chrono::steady_clock::time_point asked;
+    std::chrono::steady_clock::time_point asked;     // for range
+    std::chrono::steady_clock::time_point answered;  // anything at all
     std::uint64_t messages = 0, bytes = 0;
   };
   Known known();

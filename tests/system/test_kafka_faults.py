@@ -105,6 +105,10 @@ def test_the_broker_is_away_for_longer_than_is_waited_for(chinook):
     chinook.ends_well()
 
 
+def status(chinook):
+    return chinook.tandem.run("status", "--json").expect().json
+
+
 @pytest.mark.parametrize("how", ["stopped", "silent"])
 @pytest.mark.parametrize("roles", [["all"], ["capture", "apply"]], ids=["together", "apart"])
 def test_a_stop_does_not_wait_for_the_broker(chinook, how, roles):
@@ -115,6 +119,10 @@ def test_a_stop_does_not_wait_for_the_broker(chinook, how, roles):
         chinook.broker.stop()
     else:
         chinook.broker.pause()
+    if how == "silent" and len(agents) == 2:
+        eventually(lambda: not status(chinook)["level"], 20, "nobody says that all is there", alive=agents[1].alive)
+        assert status(chinook)["replica"]["lag_offsets"] == 0 and status(chinook)["log"]["silent_seconds"] >= 5
+        assert "no broker has answered" in chinook.tandem.run("status").expect().out
     chinook.crowd.burst(20)
     time.sleep(0.3)  # an append is on its way
     try:
