@@ -115,7 +115,7 @@ void check_topic(const state::KafkaOptions& options, const Config& config,
     append(judge_control_topic(options.topic, facts), findings);
     return;
   }
-  append(judge_log_topic(options.topic, facts, config.log.retention_age), findings);
+  append(judge_log_topic(options.topic, facts, config.log), findings);
   const auto lag = lag_ms(config, range.next);
   const auto kept = number_setting(facts, "retention.ms");
   if (!lag || !kept || *kept < 0 || *lag < *kept / 2) return;
@@ -128,7 +128,7 @@ void check_topic(const state::KafkaOptions& options, const Config& config,
 }  // namespace
 
 std::vector<Finding> judge_log_topic(const std::string& topic, const TopicFacts& facts,
-                                     std::chrono::seconds retention) {
+                                     const LogConfig& config) {
   Judge judge(topic, facts);
   if (facts.settings.empty()) {
     judge.warn("its settings cannot be read: whether it is compacted, or loses data, is not known",
@@ -137,13 +137,20 @@ std::vector<Finding> judge_log_topic(const std::string& topic, const TopicFacts&
   }
   judge.not_compacted();
   judge.durability();
-  const std::int64_t wanted = std::chrono::milliseconds(retention).count();
+  const std::int64_t wanted = std::chrono::milliseconds(config.retention_age).count();
   const std::int64_t kept = number_setting(facts, "retention.ms").value_or(-1);
   if (kept >= 0 && kept < wanted) {
     judge.warn("it keeps messages for " + hours_text(kept) + ", and `log.retention` wants " +
                    hours_text(wanted),
                "set retention.ms=" + std::to_string(wanted) +
                    ": who is away for longer has everything read again");
+  }
+  const std::int64_t bytes = number_setting(facts, "retention.bytes").value_or(-1);
+  if (bytes >= 0 && static_cast<std::uint64_t>(bytes) < config.retention_size) {
+    judge.warn("it keeps " + human_bytes(static_cast<std::uint64_t>(bytes)) +
+                   " of messages, and `log.retention` wants " + human_bytes(config.retention_size),
+               "set retention.bytes=" + std::to_string(config.retention_size) +
+                   ": who lags behind by more has everything read again");
   }
   const std::int64_t largest = number_setting(facts, "max.message.bytes").value_or(1'048'588);
   constexpr std::int64_t kSmall = 262'144;
@@ -165,8 +172,9 @@ std::vector<Finding> judge_control_topic(const std::string& topic, const TopicFa
   if (facts.settings.empty()) return {};
   judge.not_compacted();
   judge.durability();
-  if (number_setting(facts, "retention.ms").value_or(-1) >= 0) {
-    judge.warn("it forgets who writes to the target", "set retention.ms=-1");
+  for (const char* limit : {"retention.ms", "retention.bytes"}) {
+    if (number_setting(facts, limit).value_or(-1) < 0) continue;
+    judge.warn("it forgets who writes to the target", "set " + std::string(limit) + "=-1");
   }
   if (judge.findings.empty()) judge.ok("is as it should be");
   return std::move(judge.findings);

@@ -4,7 +4,6 @@
 // Threads: free functions. Errors: none; a broker that cannot be asked is a finding.
 #pragma once
 
-#include <chrono>
 #include <map>
 #include <string>
 #include <vector>
@@ -20,9 +19,9 @@ struct TopicFacts {
   std::map<std::string, std::string> settings;  // by name; empty: we may not ask
 };
 
-/// What is to be said of a log's topic. `retention`: what the config wants.
+/// What is to be said of a log's topic, of which the config wants what `config` says.
 std::vector<capture::Finding> judge_log_topic(const std::string& topic, const TopicFacts& facts,
-                                              std::chrono::seconds retention);
+                                              const LogConfig& config);
 /// The same of its control topic.
 std::vector<capture::Finding> judge_control_topic(const std::string& topic,
                                                   const TopicFacts& facts);

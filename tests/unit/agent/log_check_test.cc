@@ -12,12 +12,11 @@ const std::map<std::string, std::string> kGood = {{"cleanup.policy", "delete"},
                                                   {"retention.ms", "604800000"},
                                                   {"max.message.bytes", "1048588"},
                                                   {"unclean.leader.election.enable", "false"}};
-constexpr std::chrono::hours kWeek{7 * 24};
 
 std::vector<Finding> judged(int replicas, const std::map<std::string, std::string>& changes) {
   TopicFacts facts{replicas, kGood};
   for (const auto& [name, value] : changes) facts.settings[name] = value;
-  return judge_log_topic("t", facts, kWeek);
+  return judge_log_topic("t", facts, LogConfig());
 }
 
 TEST(LogCheckTest, ATopicAsItShouldBe) {
@@ -45,6 +44,7 @@ TEST(LogCheckTest, WhatCouldLoseDataIsSaidWithWhatToDo) {
       {1, {}, Finding::Level::kFailure, "add replicas"},
       {3, {{"unclean.leader.election.enable", "true"}}, Finding::Level::kWarning, "false"},
       {3, {{"retention.ms", "3600000"}}, Finding::Level::kWarning, "retention.ms=604800000"},
+      {3, {{"retention.bytes", "1000"}}, Finding::Level::kWarning, "retention.bytes=10000000000"},
       {3, {{"max.message.bytes", "1000"}}, Finding::Level::kWarning, "max.message.bytes=1048588"},
   };
   for (const Case& each : cases) {
@@ -56,7 +56,7 @@ TEST(LogCheckTest, WhatCouldLoseDataIsSaidWithWhatToDo) {
 }
 
 TEST(LogCheckTest, SettingsThatWeMayNotRead) {
-  const std::vector<Finding> findings = judge_log_topic("t", {3, {}}, kWeek);
+  const std::vector<Finding> findings = judge_log_topic("t", {3, {}}, LogConfig());
   ASSERT_EQ(findings.size(), 1U);
   EXPECT_EQ(findings[0].level, Finding::Level::kWarning);
 }
@@ -66,6 +66,8 @@ TEST(LogCheckTest, AControlTopicForgetsNothing) {
   EXPECT_EQ(judge_control_topic("t.control", facts).at(0).level, Finding::Level::kWarning);
   facts.settings["retention.ms"] = "-1";
   EXPECT_EQ(judge_control_topic("t.control", facts).at(0).level, Finding::Level::kOk);
+  facts.settings["retention.bytes"] = "1000000";
+  EXPECT_EQ(judge_control_topic("t.control", facts).at(0).level, Finding::Level::kWarning);
 }
 
 }  // namespace
