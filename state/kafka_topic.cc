@@ -19,7 +19,8 @@ bool make_kafka_topic(const KafkaOptions& options, const KafkaTopicSettings& set
     rd_kafka_NewTopic_set_config(topic.get(), name.c_str(), value.c_str());
   }
   bool made = true, asked = false;
-  connection.ask("the topic cannot be made", [&](int timeout_ms) {
+  std::string refused;  // in the broker's words
+  const auto ask = [&](int timeout_ms) {
     const KafkaOwned<rd_kafka_queue_t> queue(rd_kafka_queue_new(connection.client()));
     std::array<rd_kafka_NewTopic_t*, 1> topics{topic.get()};
     rd_kafka_CreateTopics(connection.client(), topics.data(), topics.size(), nullptr, queue.get());
@@ -35,10 +36,17 @@ bool make_kafka_topic(const KafkaOptions& options, const KafkaTopicSettings& set
         rd_kafka_event_CreateTopics_result(event.get()), &count);
     if (count != 1) return RD_KAFKA_RESP_ERR__BAD_MSG;
     error = rd_kafka_topic_result_error(results[0]);
+    if (const char* text = rd_kafka_topic_result_error_string(results[0])) refused = text;
     if (error != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) return error;
     made = asked;
     return RD_KAFKA_RESP_ERR_NO_ERROR;
-  });
+  };
+  try {
+    connection.ask("the topic cannot be made", ask);
+  } catch (const Error& error) {
+    if (refused.empty()) throw;
+    throw Error(error.message() + " (" + refused + ")", connection.where(), error.hint());
+  }
   return made;
 }
 

@@ -1,5 +1,7 @@
 """What `check` says of a log's topics, and that its advice helps."""
 
+import pytest
+
 from deployment import FAILED, REPOSITORY
 from kafka_log import through_kafka
 
@@ -41,3 +43,15 @@ def test_init_gives_the_topic_its_settings(deploy, small_pg_source, dynamodb, ka
     control = kafka.settings(topic["KAFKA_TOPIC"] + ".control")
     assert control["retention.ms"] == "-1" and control["unclean.leader.election.enable"] == "true"
     assert "made the Kafka topic" not in tandem.run("init").expect().out
+
+
+@pytest.mark.parametrize("line, words", [
+    ("replication: 5", "replication factor"),
+    ("settings: {retention.ms: soon}", "retention.ms"),
+])
+def test_init_says_in_the_brokers_words_what_is_refused(deploy, small_pg_source, dynamodb, topic, line, words):
+    config = through_kafka(REPOSITORY / "config" / "chinook-postgres.yaml").replace(
+        "  type: kafka\n", f"  type: kafka\n  {line}\n")
+    refused = deploy(small_pg_source, config=config, endpoint=dynamodb.endpoint, environment=topic).run("init")
+    last = refused.expect(FAILED).err.strip().splitlines()[-1]
+    assert words in last and "correct `log.replication` and `log.settings`" in last, str(refused)
