@@ -23,11 +23,12 @@ constexpr int kWarning = 4;
 constexpr std::size_t kReason = 512;
 
 // What the log's promise rests on.
-constexpr std::array<std::string_view, 14> kFixed = {"acks",
+constexpr std::array<std::string_view, 15> kFixed = {"acks",
                                                      "request.required.acks",
                                                      "enable.idempotence",
                                                      "enable.gapless.guarantee",
                                                      "transactional.id",
+                                                     "delivery.report.only.error",
                                                      "message.send.max.retries",
                                                      "retries",
                                                      "auto.offset.reset",
@@ -82,6 +83,10 @@ std::string hint_for(rd_kafka_resp_err_t error) {
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
     case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
       return "run `tandem init`, which makes the topic";
+    case RD_KAFKA_RESP_ERR_INVALID_CONFIG:
+    case RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR:
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+      return "correct `log.replication` and `log.settings`";
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
       return "grant the user of `log.properties` what it needs on the topic";
