@@ -15,7 +15,9 @@ import dynamodb_local
 import kafka_broker
 import postgres
 import ways
+from certificates import Authority
 from deployment import CHINOOK_CONFIG, REPOSITORY, Deployment
+from kafka_users import PASSWORDS
 from local_items import LocalItems, chinook_config
 from proxy import Proxy
 from tcp_proxy import TcpProxy
@@ -192,6 +194,25 @@ def rough_kafka(rough_broker):
     rough_broker.proxy.delay, rough_broker.proxy.stalled = 0.0, False
     rough_broker.proxy.cut()
     return rough_broker
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def secure_kafka(tmp_path_factory, authority):
+    """A broker with a second listener, for those who have a password and know the authority. They
+    may do what was granted."""
+    if kafka_broker.home() is None:
+        missing("Kafka is not here: run ./dev test system")
+    certificate, key = authority.sign("localhost", server=True)
+    store = authority.folder / "store.pem"
+    store.write_text(key.read_text() + certificate.read_text())
+    broker = kafka_broker.KafkaBroker(tmp_path_factory.mktemp("kafka"), secure={"keystore": store, "users": PASSWORDS})
+    yield broker
+    broker.stop()
 
 
 @pytest.fixture

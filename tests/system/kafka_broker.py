@@ -9,11 +9,17 @@ import subprocess
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
     AdminClient,
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
     NewTopic,
+    ResourcePatternType,
+    ResourceType,
 )
 
 from child import free_port, start_child
@@ -60,7 +66,9 @@ ssl.keystore.type=PEM
 ssl.keystore.location={keystore}
 sasl.enabled.mechanisms=PLAIN
 listener.name.secure.plain.sasl.jaas.config=\
-  org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";
+  org.apache.kafka.common.security.plain.PlainLoginModule required {passwords};
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
 """
 
 
@@ -74,8 +82,9 @@ def home():
 
 
 class KafkaBroker:
-    """`proxy`: what clients are sent to instead. `secure`: of a listener with TLS and a password, a
-    keystore, user and password; clients find it at secure_address."""
+    """`proxy`: what clients are sent to instead. `secure`: of a listener with TLS and passwords, a
+    keystore and {user: password}; clients find it at secure_address, and may do there what was
+    granted."""
 
     jvm = JVM
 
@@ -100,7 +109,9 @@ class KafkaBroker:
     def _secured(self, controller, secure):
         port = free_port()
         self.secure_address = f"localhost:{port}"
-        return SECURE.format(plain=self.port, controller=controller, secure=port, **secure)
+        passwords = " ".join(f'user_{user}="{password}"' for user, password in secure["users"].items())
+        return SECURE.format(plain=self.port, controller=controller, secure=port, keystore=secure["keystore"],
+                             passwords=passwords)
 
     def _java(self, *arguments):
         return [str(argument) for argument in (
@@ -141,6 +152,21 @@ class KafkaBroker:
 
     def resume(self):
         self.process.send_signal(signal.SIGCONT)
+
+    def grant(self, user, topic, *operations):
+        """Operations as they are called in Kafka's documentation: Read, DescribeConfigs, …"""
+        for operation in operations:
+            acl = AclBinding(*self._permission(user, topic, operation))
+            self.admin.create_acls([acl])[acl].result(30)
+
+    def revoke(self, user, topic, operation):
+        acl = AclBindingFilter(*self._permission(user, topic, operation))
+        assert len(self.admin.delete_acls([acl])[acl].result(30)) == 1
+
+    def _permission(self, user, topic, operation):
+        kinds = {kind.name.replace("_", ""): kind for kind in AclOperation}
+        return (ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, f"User:{user}", "*",
+                kinds[operation.upper()], AclPermissionType.ALLOW)
 
     def new_topic(self):
         """A name that no topic has had."""

@@ -2,48 +2,28 @@
 
 import pytest
 
+import kafka_users
 import oracle_chinook as oracle
-from certificates import Authority
-from conftest import missing
 from deployment import CHINOOK_CONFIG, FAILED
-from kafka_broker import KafkaBroker, home
 from kafka_log import through_kafka
 
-PASSWORD = "correct-horse-battery"
+PASSWORD = kafka_users.PASSWORDS["tandem"]
 WRONG = "wrong-horse-battery"
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture(scope="module")
-def secure(tmp_path_factory, authority):
-    """A broker with a second listener, for those who have a password and know the authority."""
-    if home() is None:
-        missing("Kafka is not here: run ./dev test system")
-    certificate, key = authority.sign("localhost", server=True)
-    store = authority.folder / "store.pem"
-    store.write_text(key.read_text() + certificate.read_text())
-    broker = KafkaBroker(tmp_path_factory.mktemp("kafka"), secure={"keystore": store, "user": "tandem", "password": PASSWORD})
-    yield broker
-    broker.stop()
-
-
 @pytest.fixture
-def connect(deploy, small_source, dynamodb, secure, authority):
-    """connect(property=value, …) makes a deployment; a property of None is left out."""
+def connect(deploy, small_source, dynamodb, secure_kafka, authority):
+    """connect(property=value, …) makes a deployment whose user may do everything; a property of None is
+    left out."""
 
     def make(**changes):
-        properties = {
-            "security.protocol": "SASL_SSL", "sasl.mechanisms": "PLAIN", "sasl.username": "tandem",
-            "sasl.password": PASSWORD, "ssl.ca.location": authority.certificate,
-            **{name.replace("_", "."): value for name, value in changes.items()},
-        }
-        config = through_kafka(CHINOOK_CONFIG, **{name: value for name, value in properties.items() if value})
-        return deploy(small_source, config=config, endpoint=dynamodb.endpoint,
-                      environment={"KAFKA_BROKERS": secure.secure_address, "KAFKA_TOPIC": secure.new_topic()})
+        topic = secure_kafka.new_topic()
+        for name in (topic, topic + ".control"):
+            secure_kafka.grant("tandem", name, "All")
+        return deploy(small_source, config=through_kafka(CHINOOK_CONFIG, **kafka_users.properties(authority, **changes)),
+                      endpoint=dynamodb.endpoint,
+                      environment={"KAFKA_BROKERS": secure_kafka.secure_address, "KAFKA_TOPIC": topic,
+                                   **kafka_users.of("tandem")})
 
     return make
 
