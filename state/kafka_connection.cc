@@ -77,7 +77,19 @@ bool waiting_mends(rd_kafka_resp_err_t error) {
   }
 }
 
-std::string hint_for(rd_kafka_resp_err_t error) {
+const char* name_of(KafkaPermission permission) {
+  switch (permission) {
+    case KafkaPermission::kCreate:
+      return "Create";
+    case KafkaPermission::kWrite:
+      return "Write";
+    case KafkaPermission::kRead:
+      break;
+  }
+  return "Read";
+}
+
+std::string hint_for(rd_kafka_resp_err_t error, KafkaPermission needed) {
   switch (error) {
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
     case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
@@ -88,8 +100,12 @@ std::string hint_for(rd_kafka_resp_err_t error) {
     case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
       return "correct `log.replication` and `log.settings`";
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+      return std::string("grant the user of `log.properties` ") + name_of(needed) +
+             " on this topic";
     case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-      return "grant the user of `log.properties` what it needs on the topic";
+      // What a producer is told that may write to no topic at all, and by old brokers.
+      return std::string("grant the user of `log.properties` ") + name_of(needed) +
+             " on this topic; brokers before 3.0 want IdempotentWrite on the cluster as well";
     case RD_KAFKA_RESP_ERR__AUTHENTICATION:
     case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
       return "correct `sasl.username`, `sasl.password` and `sasl.mechanisms` in `log.properties`";
@@ -183,7 +199,7 @@ void KafkaConnection::listen() {
 
 void KafkaConnection::ask(const std::string& what,
                           const std::function<rd_kafka_resp_err_t(int timeout_ms)>& ask,
-                          milliseconds patience) {
+                          milliseconds patience, KafkaPermission needed) {
   if (was_stopped_) throw stopped();
   const auto until = steady_clock::now() + patience;
   const int most = static_cast<int>(patience.count());
@@ -199,22 +215,27 @@ void KafkaConnection::ask(const std::string& what,
       throw stopped();
     }
     listen();
-    if (!waiting_mends(error) || steady_clock::now() > until) throw failure(what, error);
+    if (!waiting_mends(error) || steady_clock::now() > until) throw failure(what, error, needed);
     rest(kPause, options_.stop);
   }
 }
 
-Error KafkaConnection::failure(const std::string& what, rd_kafka_resp_err_t error) {
+Error KafkaConnection::failure(const std::string& what, rd_kafka_resp_err_t error,
+                               KafkaPermission needed) {
   rd_kafka_poll(client_.get(), 0);
-  if (error == RD_KAFKA_RESP_ERR__FATAL) {
+  // Messages that a client has thrown away tell by nothing but this why it ended.
+  if (error == RD_KAFKA_RESP_ERR__FATAL || error == RD_KAFKA_RESP_ERR__PURGE_QUEUE ||
+      error == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) {
     std::array<char, kReason> reason{};
-    error = rd_kafka_fatal_error(client_.get(), reason.data(), reason.size());
-    return {what + ": " + log_->masked(reason.data()), where(), hint_for(error)};
+    const auto fatal = rd_kafka_fatal_error(client_.get(), reason.data(), reason.size());
+    if (fatal != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      return {what + ": " + log_->masked(reason.data()), where(), hint_for(fatal, needed)};
+    }
   }
   std::string text = what + ": " + rd_kafka_err2str(error);
   if (waiting_mends(error) && trouble_ != RD_KAFKA_RESP_ERR_NO_ERROR) error = trouble_;
   if (error == trouble_ && !reason_.empty()) text += " (" + reason_ + ")";
-  return {text, where(), hint_for(error)};
+  return {text, where(), hint_for(error, needed)};
 }
 
 LogStopped KafkaConnection::stopped() const {

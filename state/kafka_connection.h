@@ -56,6 +56,10 @@ struct KafkaDelivery {
 /// How long a broker that does not answer is waited for.
 inline constexpr std::chrono::milliseconds kKafkaPatience{30'000};
 
+/// What a user must be granted on a topic for what is done with it; Read and Write let it be asked
+/// about as well.
+enum class KafkaPermission { kRead, kWrite, kCreate };
+
 class KafkaConnection {
  public:
   /// `ours`: properties that `options` may override.
@@ -74,8 +78,11 @@ class KafkaConnection {
   /// when the turn ends in which a stop was asked for, and from then on at once; Error for what
   /// waiting does not mend, or when patience has run out.
   void ask(const std::string& what, const std::function<rd_kafka_resp_err_t(int timeout_ms)>& ask,
-           std::chrono::milliseconds patience = kKafkaPatience);
-  Error failure(const std::string& what, rd_kafka_resp_err_t error);
+           std::chrono::milliseconds patience = kKafkaPatience,
+           KafkaPermission needed = KafkaPermission::kRead);
+  /// `needed`: what is to be granted if that is what was missing.
+  Error failure(const std::string& what, rd_kafka_resp_err_t error,
+                KafkaPermission needed = KafkaPermission::kRead);
   LogStopped stopped() const;
   /// Hears what the client has noticed, and throws Error for what waiting does not mend.
   void listen();

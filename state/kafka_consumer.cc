@@ -129,7 +129,7 @@ class KafkaConsumer::Impl {
   // With the topic's own trouble, if it has any, as that of the question.
   Metadata ask_metadata(bool must_be_there) {
     Metadata metadata;
-    connection_.ask("the brokers do not answer", [&](int timeout_ms) {
+    connection_.ask("the brokers do not tell of the topic", [&](int timeout_ms) {
       const rd_kafka_metadata_t* answer = nullptr;
       const rd_kafka_resp_err_t error =
           rd_kafka_metadata(connection_.client(), 0, topic_.get(), &answer, timeout_ms);

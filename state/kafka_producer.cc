@@ -154,7 +154,8 @@ class KafkaProducer::Impl {
 
   [[noreturn]] void give_up(rd_kafka_resp_err_t error) {
     const std::string where = connection_->where();
-    const Error failure = connection_->failure("the brokers did not take what was written", error);
+    const Error failure = connection_->failure("the brokers did not take what was written", error,
+                                               KafkaPermission::kWrite);
     end();
     if (error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) throw KafkaTooLarge(failed_, where);
     throw failure;
