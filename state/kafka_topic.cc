@@ -4,6 +4,20 @@
 #include "state/kafka_connection.h"
 
 namespace tandem::state {
+namespace {
+
+// Who may not make topics is told so before it is told that there is one.
+bool is_there(const KafkaConnection& connection, int timeout_ms) {
+  const KafkaOwned<rd_kafka_topic_t> topic = connection.topic();
+  const rd_kafka_metadata_t* answer = nullptr;
+  const rd_kafka_resp_err_t error =
+      rd_kafka_metadata(connection.client(), 0, topic.get(), &answer, timeout_ms);
+  const KafkaOwned<const rd_kafka_metadata_t> metadata(answer);
+  return error == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topic_cnt == 1 &&
+         metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+}  // namespace
 
 bool make_kafka_topic(const KafkaOptions& options, const KafkaTopicSettings& settings) {
   KafkaConnection connection(RD_KAFKA_PRODUCER, options, {});
@@ -20,7 +34,7 @@ bool make_kafka_topic(const KafkaOptions& options, const KafkaTopicSettings& set
   }
   bool made = true, asked = false;
   std::string refused;  // in the broker's words
-  const auto ask = [&](int timeout_ms) {
+  const auto make = [&](int timeout_ms) {
     const KafkaOwned<rd_kafka_queue_t> queue(rd_kafka_queue_new(connection.client()));
     std::array<rd_kafka_NewTopic_t*, 1> topics{topic.get()};
     rd_kafka_CreateTopics(connection.client(), topics.data(), topics.size(), nullptr, queue.get());
@@ -36,13 +50,17 @@ bool make_kafka_topic(const KafkaOptions& options, const KafkaTopicSettings& set
         rd_kafka_event_CreateTopics_result(event.get()), &count);
     if (count != 1) return RD_KAFKA_RESP_ERR__BAD_MSG;
     error = rd_kafka_topic_result_error(results[0]);
+    if (error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED && is_there(connection, timeout_ms)) {
+      made = false;
+      return RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
     if (const char* text = rd_kafka_topic_result_error_string(results[0])) refused = text;
     if (error != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) return error;
     made = asked;
     return RD_KAFKA_RESP_ERR_NO_ERROR;
   };
   try {
-    connection.ask("the topic cannot be made", ask);
+    connection.ask("the topic cannot be made", make, kKafkaPatience, KafkaPermission::kCreate);
   } catch (const Error& error) {
     if (refused.empty()) throw;
     throw Error(error.message() + " (" + refused + ")", connection.where(), error.hint());
