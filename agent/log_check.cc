@@ -169,7 +169,12 @@ std::vector<Finding> judge_log_topic(const std::string& topic, const TopicFacts&
 
 std::vector<Finding> judge_control_topic(const std::string& topic, const TopicFacts& facts) {
   Judge judge(topic, facts);
-  if (facts.settings.empty()) return {};
+  if (facts.settings.empty()) {
+    judge.warn(
+        "its settings cannot be read: whether it forgets who writes to the target is not known",
+        "grant DescribeConfigs on it to have them checked");
+    return std::move(judge.findings);
+  }
   judge.not_compacted();
   judge.durability();
   for (const char* limit : {"retention.ms", "retention.bytes"}) {

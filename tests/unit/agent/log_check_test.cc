@@ -68,6 +68,8 @@ TEST(LogCheckTest, AControlTopicForgetsNothing) {
   EXPECT_EQ(judge_control_topic("t.control", facts).at(0).level, Finding::Level::kOk);
   facts.settings["retention.bytes"] = "1000000";
   EXPECT_EQ(judge_control_topic("t.control", facts).at(0).level, Finding::Level::kWarning);
+  facts.settings.clear();
+  EXPECT_EQ(judge_control_topic("t.control", facts).at(0).level, Finding::Level::kWarning);
 }
 
 }  // namespace
