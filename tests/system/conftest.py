@@ -10,9 +10,9 @@ import tempfile
 import pytest
 
 import chinook
-import debezium
 import dynamodb_local
 import kafka_broker
+import kafka_connect
 import postgres
 import ways
 from certificates import Authority
@@ -217,20 +217,20 @@ def secure_kafka(tmp_path_factory, authority):
 
 @pytest.fixture
 def connect(kafka, tmp_path):
-    """connect(database, prefix, **options) starts Debezium's connector, stopped at the end."""
-    if debezium.home() is None:
-        missing("Debezium is not here: run ./dev test system")
+    """connect(connector) starts Kafka Connect with a connector of these properties, stopped at the end."""
+    if kafka_connect.home() is None:
+        missing("Kafka Connect and Debezium are not here: run ./dev test system")
     made = []
 
-    def make(database, prefix, **options):
-        directory = tmp_path / prefix
+    def make(connector):
+        directory = tmp_path / connector["name"]
         directory.mkdir()
-        made.append(debezium.Debezium(directory, database, kafka.address, prefix, **options))
+        made.append(kafka_connect.Connect(directory, kafka.address, connector))
         return made[-1]
 
     yield make
-    for connector in made:
-        connector.stop()
+    for worker in made:
+        worker.stop()
 
 
 @pytest.fixture

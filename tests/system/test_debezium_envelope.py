@@ -3,6 +3,7 @@ in what docs/kafka-messages.md lists, and in nothing else."""
 
 import re
 
+import debezium
 from deployment import REPOSITORY
 from eventually import eventually
 from kafka_log import through_kafka
@@ -126,7 +127,7 @@ def test_differences_are_those_listed(deploy, pg, kafka, topic, connect):
     topics = [f"{prefix}.{name}" for name in (*TABLES, "transaction")]
     for name in topics:
         kafka.make_topic(name)
-    connector = connect(pg, prefix, **OPTIONS)
+    connector = connect(debezium.connector(pg, prefix, **OPTIONS))
     config = through_kafka(CONFIG).replace("  type: kafka\n", "  type: kafka\n  tombstones: on\n")
     tandem = deploy(pg, config=config, environment=topic)
     tandem.sync()
