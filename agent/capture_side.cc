@@ -26,6 +26,7 @@ capture::PublisherOptions publisher_options(const Config& config, CaptureSide::O
 
 std::vector<std::string> names_of(const std::vector<capture::TableRequest>& tables) {
   std::vector<std::string> names;
+  names.reserve(tables.size());
   for (const capture::TableRequest& table : tables) names.push_back(table.name);
   return names;
 }
@@ -56,7 +57,7 @@ std::vector<CaptureSide::Work> CaptureSide::works() {
   return works;
 }
 
-bool CaptureSide::wait_for_all(std::stop_token stop) {
+bool CaptureSide::wait_for_all(const std::stop_token& stop) {
   const state::SourcePosition goal = source_->newest(kLockPatience, stop);
   while (!stop.stop_requested()) {
     const capture::PublisherStatus status = publisher_.status();

@@ -38,7 +38,7 @@ class CaptureSide {
   std::vector<Work> works();
   /// Blocks until all that was committed at the source when this was called is in the log and no
   /// table is to be read, or stop. False on stop.
-  bool wait_for_all(std::stop_token stop);
+  bool wait_for_all(const std::stop_token& stop);
 
  private:
   std::unique_ptr<capture::Source> source_;

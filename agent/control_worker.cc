@@ -33,6 +33,7 @@ ControlWorker::ControlWorker(state::ControlTopic& control, capture::Publisher& p
                              std::vector<std::string> tables)
     : control_(control), publisher_(publisher), tables_(std::move(tables)) {}
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): a thread's function takes its token so
 void ControlWorker::run(std::stop_token stop) {
   while (!stop.stop_requested()) {
     look();

@@ -46,7 +46,9 @@ class Pipeline::Impl {
       std::vector<std::jthread> threads;
       if (capture_) start_all(capture_->works(), threads);
       if (apply_) start_all(apply_->works(), threads);
-      if (options_.once) threads.push_back(start([this](std::stop_token) { wait_for_all(); }));
+      if (options_.once) {
+        threads.push_back(start([this](const std::stop_token&) { wait_for_all(); }));
+      }
       try {
         while (!workers_.stop_requested()) {
           if (options_.tick) options_.tick(self);

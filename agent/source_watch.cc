@@ -42,7 +42,7 @@ void SourceWatch::run(std::stop_token stop) {
   }
 }
 
-void SourceWatch::look(std::stop_token stop) {
+void SourceWatch::look(const std::stop_token& stop) {
   const state::SourcePosition newest = source_.newest(milliseconds(250), stop);
   {
     std::lock_guard lock(mutex_);
@@ -50,7 +50,7 @@ void SourceWatch::look(std::stop_token stop) {
   }
   if (Clock::now() - health_at_ < kHealthEvery) return;
   health_at_ = Clock::now();
-  capture::SourceHealth health = source_.health(std::move(stop));
+  capture::SourceHealth health = source_.health(stop);
   tell(health);
   std::lock_guard lock(mutex_);
   seen_.health = std::move(health);

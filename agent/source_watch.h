@@ -34,7 +34,7 @@ class SourceWatch {
     int urgency = 0;
     Clock::time_point last;  // when it was so
   };
-  void look(std::stop_token stop);
+  void look(const std::stop_token& stop);
   void tell(const capture::SourceHealth& health);
 
   capture::Source& source_;

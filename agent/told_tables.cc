@@ -36,7 +36,7 @@ std::string text_of(const std::set<std::string>& missing) {
 }  // namespace
 
 ToldTables tables_of_log(const Config& config, state::ChangeLog& log, state::ControlTopic& control,
-                         const state::StateDirectory& directory, std::stop_token stop) {
+                         const state::StateDirectory& directory, const std::stop_token& stop) {
   ToldTables told;
   read_replica(directory, log.identity(), told);
   std::set<std::string> missing;

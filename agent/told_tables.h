@@ -21,6 +21,6 @@ using ToldTables = std::map<std::string, state::TableSchema>;
 /// yet, and asks it to by the control topic where what it told is gone by retention; incomplete if
 /// stopped.
 ToldTables tables_of_log(const Config& config, state::ChangeLog& log, state::ControlTopic& control,
-                         const state::StateDirectory& directory, std::stop_token stop);
+                         const state::StateDirectory& directory, const std::stop_token& stop);
 
 }  // namespace tandem::agent

@@ -137,11 +137,10 @@ Config load_config_beside_replica(const std::string& path, std::stop_token stop)
   const state::StateDirectory directory = state::StateDirectory::look(config.state);
   const bool applied =
       config.log.type == LogType::kKafka && ::access(directory.replica().c_str(), R_OK) == 0;
-  return applied ? load_applied_config(path, std::move(stop))
-                 : load_checked_config(path, std::move(stop));
+  return applied ? load_applied_config(path, stop) : load_checked_config(path, std::move(stop));
 }
 
-Config load_applied_config(const std::string& path, std::stop_token stop) {
+Config load_applied_config(const std::string& path, const std::stop_token& stop) {
   Config config = load_config_as_read(path);
   if (config.log.type != LogType::kKafka) {
     throw UsageError("--role apply needs a log that two processes can share", config.file,

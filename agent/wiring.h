@@ -23,7 +23,7 @@ Config load_checked_config(const std::string& path, std::stop_token stop = {});
 
 /// For one who has no source: checks the config against the tables as the log tells them, and
 /// leaves mistakes of `source` unsaid. Waits for a capture that has not begun yet.
-Config load_applied_config(const std::string& path, std::stop_token stop = {});
+Config load_applied_config(const std::string& path, const std::stop_token& stop = {});
 
 /// Reads the config without a look at any server; mistakes of `source` are left unsaid if the log
 /// is one that a process without a source may read.

@@ -348,8 +348,8 @@ class Publisher::Impl : public Transactions {
 Publisher::Publisher(Source& source, state::ChangeLog& log, PublisherOptions options)
     : impl_(std::make_unique<Impl>(source, log, std::move(options))) {}
 Publisher::~Publisher() = default;
+void Publisher::claim(const std::stop_token& stop) { impl_->claim(stop); }
 // NOLINTNEXTLINE(performance-unnecessary-value-param): a thread's function takes its token so
-void Publisher::claim(std::stop_token stop) { impl_->claim(stop); }
 void Publisher::run(std::stop_token stop) { impl_->run(stop); }
 PublisherStatus Publisher::status() const { return impl_->status(); }
 void Publisher::request_snapshot(const std::string& table, std::function<void()> recorded) {

@@ -51,7 +51,7 @@ class Publisher {
   ~Publisher();
   /// Claims source and log. Before run(), for a caller to which it matters what comes after the
   /// claim; otherwise run() does it. Heeds the stop that run() will be given.
-  void claim(std::stop_token stop);
+  void claim(const std::stop_token& stop);
   /// Publishes until stopped.
   void run(std::stop_token stop);
   PublisherStatus status() const;

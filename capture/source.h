@@ -155,7 +155,7 @@ class Source {
   virtual void report_late_writes() = 0;
 
   /// How the source bears being captured. Thread-safe.
-  virtual SourceHealth health(std::stop_token /*stop*/ = {}) { return {}; }
+  virtual SourceHealth health(const std::stop_token& /*stop*/ = {}) { return {}; }
   /// How far this capture has read the source, if everything up to `logged` is in the log: up to
   /// there, or further where it met nothing that is captured. Thread-safe.
   virtual state::SourcePosition read_up_to(const state::SourcePosition& logged) const {
@@ -164,7 +164,7 @@ class Source {
   /// The same where no agent captures from the source: asks the source, which may take seconds.
   /// `logged` if the source cannot tell.
   virtual state::SourcePosition unchanged_up_to(const state::SourcePosition& logged,
-                                                std::stop_token /*stop*/ = {}) {
+                                                const std::stop_token& /*stop*/ = {}) {
     return logged;
   }
 

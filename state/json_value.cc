@@ -112,16 +112,15 @@ bool is_utf8(std::string_view bytes) {
     const unsigned char first = *at;
     if (first < 0x80) {
       ++at;
-    } else if (first < 0xC2) {
-      return false;
-    } else if (first < 0xE0) {
+      continue;
+    }
+    if (first < 0xC2 || first > 0xF4) return false;
+    if (first < 0xE0) {
       if (!follows(1, 0x80, 0xBF)) return false;
     } else if (first < 0xF0) {
       if (!follows(2, first == 0xE0 ? 0xA0 : 0x80, first == 0xED ? 0x9F : 0xBF)) return false;
-    } else if (first < 0xF5) {
-      if (!follows(3, first == 0xF0 ? 0x90 : 0x80, first == 0xF4 ? 0x8F : 0xBF)) return false;
     } else {
-      return false;
+      if (!follows(3, first == 0xF0 ? 0x90 : 0x80, first == 0xF4 ? 0x8F : 0xBF)) return false;
     }
   }
   return true;

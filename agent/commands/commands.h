@@ -10,14 +10,14 @@ namespace tandem::agent {
 
 int run_check(const CommandLine& line, std::stop_token stop);
 int run_init(const CommandLine& line, std::stop_token stop);
-int run_sync(const CommandLine& line, std::stop_token stop);
+int run_sync(const CommandLine& line, const std::stop_token& stop);
 int run_status(const CommandLine& line);
 int run_verify(const CommandLine& line, std::stop_token stop);
 int run_explain(const CommandLine& line, std::stop_token stop);
 int run_snapshot(const CommandLine& line);
 int run_snapshot_state(const CommandLine& line);
-int run_replay(const CommandLine& line, std::stop_token stop);
-int run_log_show(const CommandLine& line, std::stop_token stop);
+int run_replay(const CommandLine& line, const std::stop_token& stop);
+int run_log_show(const CommandLine& line, const std::stop_token& stop);
 int run_dead_letters_list(const CommandLine& line);
 int run_dead_letters_retry(const CommandLine& line);
 int run_dead_letters_drop(const CommandLine& line);

@@ -23,7 +23,7 @@ void learn_from_replica(const state::StateDirectory& directory, RecordText& text
 
 }  // namespace
 
-int run_log_show(const CommandLine& line, std::stop_token stop) {
+int run_log_show(const CommandLine& line, const std::stop_token& stop) {
   std::optional<LogPlace> place;
   if (!line.from.empty()) {
     place.emplace(line.from,

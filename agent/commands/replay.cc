@@ -45,7 +45,7 @@ int replay_from_beginning(const Config& config, const std::stop_token& stop) {
 
 }  // namespace
 
-int run_replay(const CommandLine& line, std::stop_token stop) {
+int run_replay(const CommandLine& line, const std::stop_token& stop) {
   constexpr char kHint[] =
       "give `beginning`, an offset as `tandem log show` prints them, or a time as "
       "2026-11-20T08:00:00Z";

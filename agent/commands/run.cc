@@ -65,7 +65,7 @@ class Reporter {
 // Runs pipelines, one after another when one fails on the way: the source locked for long, the disk
 // full, the network gone. What fails before it got going, and what is fenced, is final.
 StatusReport run_pipelines(const Config& config, const state::StateDirectory& directory,
-                           const CommandLine& line, std::stop_token stop) {
+                           const CommandLine& line, const std::stop_token& stop) {
   auto pause = kFirstPause;
   bool got_going = false;
   const std::string process = state::random_name();
@@ -140,7 +140,7 @@ void say_done(const StatusReport& report) {
 
 }  // namespace
 
-int run_sync(const CommandLine& line, std::stop_token stop) {
+int run_sync(const CommandLine& line, const std::stop_token& stop) {
   const Role role = role_of(line.role);
   Config config;
   try {

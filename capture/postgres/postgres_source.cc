@@ -92,11 +92,12 @@ class PostgresSource : public Source {
   void report_late_writes() override { ownership().report_late_writes(); }
 
   SourcePosition newest(milliseconds patience, std::stop_token stop) override;
-  SourceHealth health(std::stop_token stop) override;
+  SourceHealth health(const std::stop_token& stop) override;
   SourcePosition read_up_to(const SourcePosition& logged) const override {
     return news_.read_up_to(logged);
   }
-  SourcePosition unchanged_up_to(const SourcePosition& logged, std::stop_token stop) override;
+  SourcePosition unchanged_up_to(const SourcePosition& logged,
+                                 const std::stop_token& stop) override;
 
  private:
   Connection connect(std::stop_token stop) const {
@@ -199,18 +200,19 @@ SourcePosition PostgresSource::newest(milliseconds patience, std::stop_token sto
   return position;
 }
 
-SourceHealth PostgresSource::health(std::stop_token stop) {
+SourceHealth PostgresSource::health(const std::stop_token& stop) {
   SourceHealth health;
-  ownership().ask(std::move(stop), [&](Connection& connection) {
+  ownership().ask(stop, [&](Connection& connection) {
     health = health_.look(connection, news_.waits_for(), news_.missing());
   });
   return health;
 }
 
-SourcePosition PostgresSource::unchanged_up_to(const SourcePosition& logged, std::stop_token stop) {
+SourcePosition PostgresSource::unchanged_up_to(const SourcePosition& logged,
+                                               const std::stop_token& stop) {
   SourcePosition position = logged;
   try {
-    ownership().ask(std::move(stop), [&](Connection& connection) {
+    ownership().ask(stop, [&](Connection& connection) {
       std::vector<std::string> publications;
       for (const Publication& each : read_publications(connection, options_.publication)) {
         publications.push_back(each.name);
