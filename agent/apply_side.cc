@@ -15,6 +15,9 @@ namespace tandem::agent {
 namespace {
 
 constexpr std::chrono::seconds kWatchOwner{2};
+// In the ledger: a run before ended with sends of which nobody could be asked whether they were
+// ours to send.
+constexpr char kUnconfirmed[] = "unconfirmed";
 
 }  // namespace
 
@@ -38,16 +41,29 @@ TargetOwner::Claimed ApplySide::claim() {
   for (const sink::TargetFinding& finding : target_->check(sink::CheckDepth::kDescriptions)) {
     if (!finding.ok) throw state::Error(finding.text, finding.subject, finding.advice);
   }
+  if (options_.control != nullptr) look_for_successor();
   bool took_over = options_.source.claim && options_.source.claim();
   TargetOwner::Claimed claimed;
-  if (options_.control != nullptr) {
-    claimed = owner_.emplace(*options_.control, config_.name, options_.process).claim();
+  if (owner_) {
+    claimed = owner_->claim();
     took_over = took_over || claimed.took_over;
   }
+  if (!ledger_.meta(kUnconfirmed).empty()) ledger_.set_meta(kUnconfirmed, "");
   if (took_over) std::this_thread::sleep_for(2 * sink::kLease);
   // What another agent wrote, it had from the log as far as it went before our claim.
   if (!options_.source.began_at) log_end_ = log_.read_tail().next;
   return claimed;
+}
+
+// Before anything is claimed: the source is not to be taken from one that has taken the target.
+void ApplySide::look_for_successor() {
+  owner_.emplace(*options_.control, config_.name, options_.process);
+  try {
+    owner_->look_for_successor();
+  } catch (const state::Fenced&) {
+    if (!ledger_.meta(kUnconfirmed).empty()) owner_->report_late_writes();
+    throw;
+  }
 }
 
 sink::ReconcilerOptions ApplySide::reconciler_options() {
@@ -125,8 +141,8 @@ void ApplySide::confirm_ownership() {
     }
     throw;
   } catch (const state::Error&) {
-    // Who can't be asked says nothing against us.
-    return;
+    // Who can't be asked says nothing against us yet.
+    ledger_.set_meta(kUnconfirmed, "yes");
   }
 }
 

@@ -62,6 +62,7 @@ class ApplySide {
 
  private:
   TargetOwner::Claimed claim();
+  void look_for_successor();
   void report_late_writes();
   FoldWorker::Options fold_options(const state::StateDirectory& directory);
   sink::ReconcilerOptions reconciler_options();

@@ -27,11 +27,16 @@ state::Fenced TargetOwner::succeeded() const {
           "let only one agent apply this pipeline; another pipeline needs a `name` of its own"};
 }
 
-TargetOwner::Claimed TargetOwner::claim() {
+void TargetOwner::look_for_successor() {
   std::lock_guard lock(mutex_);
-  // First of all: a topic that is not there would be made by what is sent to it.
   read();
   if (returns_ && !newest_.starts_with(process_)) throw succeeded();
+}
+
+TargetOwner::Claimed TargetOwner::claim() {
+  // First of all: a topic that is not there would be made by what is sent to it.
+  look_for_successor();
+  std::lock_guard lock(mutex_);
   instance_ = process_ + "-" + state::random_name();
   control_.append({ControlKind::kOwner, pipeline_, instance_, "", 0, 0});
   Claimed claimed{instance_, "", false};

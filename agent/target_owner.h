@@ -2,7 +2,8 @@
 // log's control topic. An agent that has been succeeded finds out before it sends anything more
 // (sink/reconciler/owner_lease.h).
 //
-// Threads: claim() first; the others from any. Errors: ControlTopic's; Fenced.
+// Threads: look_for_successor() and claim() first; the others from any. Errors: ControlTopic's;
+// Fenced.
 #pragma once
 
 #include <mutex>
@@ -31,6 +32,8 @@ class TargetOwner {
   };
   /// Throws Fenced if another agent has claimed the target since a run before in this process did:
   /// who was succeeded does not come back by itself.
+  void look_for_successor();
+  /// The same, and claims the target.
   Claimed claim();
   /// Throws Fenced if another agent has claimed the target since, LateWrites.
   void assert_owner();
