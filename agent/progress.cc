@@ -28,6 +28,7 @@ Work work_of(const StatusReport& report) {
   if (!work.what.empty()) return work;
   if (report.dirty > 0) return {1.0, with_commas(report.dirty) + " documents to look at"};
   if (report.lag_offsets > 0) return {1.0, with_commas(report.lag_offsets) + " records to fold"};
+  if (is_silent(report.log)) return {1.0, "no broker answers"};
   return {1.0,
           report.dead_letters > 0 ? with_commas(report.dead_letters) + " dead letters" : "level"};
 }

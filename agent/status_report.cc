@@ -17,9 +17,6 @@
 namespace tandem::agent {
 namespace {
 
-// From then on brokers that say nothing count as away.
-constexpr std::chrono::seconds kSilent{5};
-
 void finish(StatusReport& report) {
   report.read_up_to = std::max(report.read_up_to, report.capture_position);
   const std::uint64_t newest = report.source_position.value_or(0);
@@ -40,7 +37,7 @@ void finish(StatusReport& report) {
   const bool applied =
       report.lag_offsets == 0 && report.settled && report.dirty == 0 && report.dead_letters == 0;
   // What the log may hold by now, nobody here knows.
-  const bool heard = report.log.silent < kSilent;
+  const bool heard = !is_silent(report.log);
   report.in_sync = captured && applied && heard;
   report.level = report.role == Role::kApply ? applied && heard : report.in_sync;
 }
@@ -112,7 +109,7 @@ std::string text_of(const capture::SourceHealth::Retained& retained) {
 }
 
 std::string silence(const state::LogExtent& log) {
-  if (log.silent < kSilent) return "";
+  if (!is_silent(log)) return "";
   return styled(Style::kRed, " (no broker has answered for " +
                                  human_duration(static_cast<double>(log.silent.count()) / 1000) +
                                  ")");
@@ -250,6 +247,8 @@ StatusReport report_from_files(const Config& config, const state::StateDirectory
   return report;
 }
 
+bool is_silent(const state::LogExtent& log) { return log.silent >= std::chrono::seconds(5); }
+
 std::string to_text(const StatusReport& report) {
   std::ostringstream out;
   auto line = [&](const char* name, const std::string& text) {
@@ -290,10 +289,11 @@ std::string to_text(const StatusReport& report) {
   line("replica", "offset " + std::to_string(report.replica_next - 1) + ", " +
                       with_commas(report.lag_offsets) + " records (" +
                       human_bytes(report.lag_bytes) + ") behind");
-  line("apply",
-       with_commas(report.dirty) + " documents to look at, " +
-           with_commas(static_cast<std::int64_t>(report.items_per_second)) + " items/s, " +
-           (report.lag_seconds > 0 ? human_duration(report.lag_seconds) + " behind" : "level"));
+  line("apply", with_commas(report.dirty) + " documents to look at, " +
+                    with_commas(static_cast<std::int64_t>(report.items_per_second)) + " items/s, " +
+                    (report.lag_seconds > 0  ? human_duration(report.lag_seconds) + " behind"
+                     : is_silent(report.log) ? "level with what is known of the log"
+                                             : "level"));
   line("target", with_commas(report.written) + " written, " + with_commas(report.deleted) +
                      " deleted, " + with_commas(report.unchanged) + " unchanged, " +
                      with_commas(report.write_calls) + " write calls, " +

@@ -63,6 +63,8 @@ std::string position_text(const StatusReport& report, std::uint64_t position);
 std::string to_json(const StatusReport& report);
 StatusReport report_from_json(const std::string& json);
 std::string to_text(const StatusReport& report);
+/// The log's brokers have said nothing for so long that they count as away.
+bool is_silent(const state::LogExtent& log);
 
 /// What the running agent last said, if that can be read.
 std::optional<StatusReport> read_status(const state::StateDirectory& directory);

@@ -115,13 +115,15 @@ def test_a_stop_does_not_wait_for_the_broker(chinook, how, roles):
     agents = [chinook.tandem.start("run", "--role", role, until_owned=False) for role in roles]
     chinook.agent = agents[-1]
     chinook.settles()
+    if how == "silent" and len(agents) == 2:
+        eventually(lambda: status(chinook)["level"], 20, "all is there", alive=agents[1].alive)
     if how == "stopped":
         chinook.broker.stop()
     else:
         chinook.broker.pause()
     if how == "silent" and len(agents) == 2:
-        eventually(lambda: not status(chinook)["level"], 20, "nobody says that all is there", alive=agents[1].alive)
-        assert status(chinook)["replica"]["lag_offsets"] == 0 and status(chinook)["log"]["silent_seconds"] >= 5
+        eventually(lambda: status(chinook)["log"]["silent_seconds"] >= 5, 20, "it is heard of", alive=agents[1].alive)
+        assert status(chinook)["replica"]["lag_offsets"] == 0 and not status(chinook)["level"]
         assert "no broker has answered" in chinook.tandem.run("status").expect().out
     chinook.crowd.burst(20)
     time.sleep(0.3)  # an append is on its way
