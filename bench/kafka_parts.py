@@ -79,7 +79,7 @@ def _capture(bench, database, broker):
     if beside:
         database.make_slot(DEBEZIUM)
     database.change(changes)
-    # A broker that has run for a while serves either of them at half the cost of a new one.
+    # A broker compiles itself in its first minute, whoever writes to it then.
     _run(database, broker, "warm", "stream", changes)
     peer = _debezium(bench, database, broker, changes) if beside else None
 
